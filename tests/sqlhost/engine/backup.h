@@ -1,0 +1,74 @@
+/*  tests/sqlhost/engine/backup.h
+ *  BACKUP DATABASE and BACKUP LOG, and reading what they wrote.
+ *
+ *  A path that begins with '/' has its backslashes turned to '/': SQL Server on Linux takes both,
+ *  and BizTalk's procedures join folder and file with a backslash. Any other path ("C:\x") is used
+ *  as it is, relative to the data directory, so that it fails with 3201 and error 3 unless somebody
+ *  made such a folder. */
+#ifndef SH_ENGINE_BACKUP_H
+#define SH_ENGINE_BACKUP_H
+
+#include "tests/sqlhost/engine/catalog.h"
+
+enum { SH_BACKUP_FILES_MAX = 64 };
+
+typedef struct {
+    int db_id;
+    bool log;
+    bool copy_only;
+    bool init;     /* overwrite the sets in the file; default: append */
+    bool format;   /* a new media set */
+    bool checksum; /* recorded; the container checks itself in any case */
+    bool compress;
+    int stats;                      /* STATS = n: 3211 every n percent; 0 = none */
+    const char *name, *description; /* may be NULL */
+    int file_count;
+    const char *const *files;
+} sh_backup_t;
+
+typedef struct {
+    uint8_t set_guid[16];
+    int position;
+    int64_t bytes, stored_bytes; /* before and after compression */
+    int64_t first_lsn, last_lsn;
+    int backup_set_id; /* msdb */
+} sh_backup_result_t;
+
+/*  3021 inside a user transaction is checked here. Sends 4035, 3014, 3211 through on_message.
+ *  Errors come with their cause only; 3013 ("terminating abnormally") after it is the caller's
+ *  to add (so for 3201, 3202, 3266, 4208, 4214, 3023, ... everything but 3009). 3009: the backup
+ *  is good, *result is filled. SH_CANCELLED leaves a partial file and no row. result may be
+ *  NULL. */
+sh_status_t sh_backup (sh_esession_t *session, const sh_backup_t *backup,
+                       sh_backup_result_t *result, sh_error_t *error);
+
+/*  Applies the rule above; the caller frees. */
+char *sh_backup_path (sh_instance_t *instance, const char *path);
+
+/*  What RESTORE HEADERONLY shows of one set. */
+typedef struct {
+    char name[129], description[256];
+    bool log;
+    bool compressed, checksums, copy_only, begins_log_chain, bulk_logged, read_only, single_user;
+    bool damaged; /* ends before its trailer, or a chunk's checksum is wrong */
+    int position;
+    char user_name[129], server_name[129], machine_name[129], database_name[129];
+    int64_t database_created, started, finished; /* local ticks */
+    int64_t bytes, stored_bytes;
+    int64_t first_lsn, last_lsn, checkpoint_lsn, database_backup_lsn;
+    int compatibility;
+    char collation[65], recovery[61];
+    uint8_t set_guid[16], media_guid[16], database_guid[16], family_guid[16], first_fork[16],
+        last_fork[16];
+    int family_number, family_count;
+} sh_backup_header_t;
+
+/*  All sets of a file. 3201 cannot open, 3254/3241 not a backup. A set that ends before its trailer
+ *  is listed with `damaged` set (3256 is for who wants to read it). The caller frees *out. */
+sh_status_t
+sh_backup_headers (const char *path, sh_backup_header_t **out, size_t *count, sh_error_t *error);
+/*  Reads a set through, all stripes given: 3256 incomplete, 3189 damaged, 3132 stripe missing. */
+sh_status_t
+sh_backup_verify (const char *const *files, int file_count, int position, sh_error_t *error);
+
+#endif

@@ -1,0 +1,41 @@
+/*  tests/sqlhost/engine/fault.h Faults on demand, per process. Set by `EXEC sqlhost_fault
+ *  N'name', N'value'` and by options on the command line; read by whoever can make the fault
+ *  happen. Any thread; every field is 0 = off. */
+#ifndef SH_ENGINE_FAULT_H
+#define SH_ENGINE_FAULT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct sh_instance sh_instance_t;
+
+typedef enum {
+    SH_FAULT_LATENCY_MS,        /* tsql: before each request */
+    SH_FAULT_DISK_RATE,         /* engine: bytes a second that a backup writes */
+    SH_FAULT_DISK_FULL_AFTER,   /* engine: a backup fails with 3202 after so many bytes */
+    SH_FAULT_BACKUP_HOLD_AFTER, /* engine: a backup waits after so many bytes, until set to 0 */
+    SH_FAULT_DROP_BACKUP,     /* engine: the session that runs the next BACKUP is dropped midway */
+    SH_FAULT_HISTORY_FAIL,    /* engine: msdb's rows of the next BACKUP fail with 3009 */
+    SH_FAULT_COMMIT_DELAY_MS, /* engine: a marked COMMIT takes so long before it is logged */
+    SH_FAULT_COMMIT_HOLD,     /* engine: a marked COMMIT waits until this is 0 again */
+    SH_FAULT_KILL_BEFORE_COMMIT, /* engine: _exit (137) at the Nth commit from now, before its log record */
+    SH_FAULT_KILL_AFTER_COMMIT, /* engine: _exit (137) at the Nth commit from now, after its log record */
+    SH_FAULT_ERROR_AT,          /* tsql: the Nth statement from now fails with error_number */
+    SH_FAULT_ERROR_NUMBER,
+    SH_FAULT_DROP_AT,      /* tsql: the connection is closed at the Nth request from now */
+    SH_FAULT_REFUSE_LOGIN, /* tsql: every login fails with 18456 */
+    SH_FAULT_COUNT
+} sh_fault_id_t;
+
+/*  Sets by name. Values are decimal; `error_at` also takes "N:number"; `kill_at_commit` takes
+ *  "before", "after", "before:N" or "after:N" (N counts commits, marked or not, N = 1: the
+ *  next). `commit_hold` 1 holds, 0 releases every held commit. "off" is 0. The name "all" with
+ *  "off" clears everything. False: no such name or a bad value. */
+bool sh_fault_set (sh_instance_t *instance, const char *name, const char *value);
+int64_t sh_fault_get (sh_instance_t *instance, sh_fault_id_t id);
+/*  For counted faults: takes one off; true when it reached 0 by that (it strikes now). */
+bool sh_fault_count_down (sh_instance_t *instance, sh_fault_id_t id);
+const char *sh_fault_name (sh_fault_id_t id);
+
+#endif
