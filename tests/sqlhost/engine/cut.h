@@ -1,4 +1,5 @@
-/*  tests/sqlhost/engine/cut.h A database as it was at a mark, rebuilt in memory from its full
+/*  tests/sqlhost/engine/cut.h
+ *  A database as it was at a mark, rebuilt in memory from its full
  *  and its log backups; no server and no data directory needed. */
 #ifndef SH_ENGINE_CUT_H
 #define SH_ENGINE_CUT_H

@@ -1,4 +1,5 @@
-/*  tests/sqlhost/engine/engine.h The storage engine of the stand-in, all of it:
+/*  tests/sqlhost/engine/engine.h
+ *  The storage engine of the stand-in, all of it:
  *
  *      value.h        values, types, time, guids
  *      error.h        status and error

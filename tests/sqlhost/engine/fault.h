@@ -1,4 +1,5 @@
-/*  tests/sqlhost/engine/fault.h Faults on demand, per process. Set by `EXEC sqlhost_fault
+/*  tests/sqlhost/engine/fault.h
+ *  Faults on demand, per process. Set by `EXEC sqlhost_fault
  *  N'name', N'value'` and by options on the command line; read by whoever can make the fault
  *  happen. Any thread; every field is 0 = off. */
 #ifndef SH_ENGINE_FAULT_H
@@ -19,9 +20,9 @@ typedef enum {
     SH_FAULT_HISTORY_FAIL,    /* engine: msdb's rows of the next BACKUP fail with 3009 */
     SH_FAULT_COMMIT_DELAY_MS, /* engine: a marked COMMIT takes so long before it is logged */
     SH_FAULT_COMMIT_HOLD,     /* engine: a marked COMMIT waits until this is 0 again */
-    SH_FAULT_KILL_BEFORE_COMMIT, /* engine: _exit (137) at the Nth commit from now, before its log record */
-    SH_FAULT_KILL_AFTER_COMMIT, /* engine: _exit (137) at the Nth commit from now, after its log record */
-    SH_FAULT_ERROR_AT,          /* tsql: the Nth statement from now fails with error_number */
+    SH_FAULT_KILL_BEFORE_COMMIT, /* engine: _exit (137) at the Nth commit, before its record */
+    SH_FAULT_KILL_AFTER_COMMIT,  /* engine: _exit (137) at the Nth commit, after its record */
+    SH_FAULT_ERROR_AT,           /* tsql: the Nth statement from now fails with error_number */
     SH_FAULT_ERROR_NUMBER,
     SH_FAULT_DROP_AT,      /* tsql: the connection is closed at the Nth request from now */
     SH_FAULT_REFUSE_LOGIN, /* tsql: every login fails with 18456 */

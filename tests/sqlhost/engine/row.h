@@ -1,4 +1,5 @@
-/*  tests/sqlhost/engine/row.h Reading and changing rows under SQL Server's locking rules (no row
+/*  tests/sqlhost/engine/row.h
+ *  Reading and changing rows under SQL Server's locking rules (no row
  *  versioning).
  *
  *  A cursor merges the session's own open changes into what is committed. At READ COMMITTED it

@@ -1,4 +1,5 @@
-/*  tests/sqlhost/engine/value.h One value and one column type of the stand-in, shared by engine,
+/*  tests/sqlhost/engine/value.h
+ *  One value and one column type of the stand-in, shared by engine,
  *  tsql and tds.
  *
  *  A value knows its storage kind only; what SQL type a column has stands in sh_type_t. The
@@ -11,7 +12,7 @@
  *      numeric money smallmoney                    SH_DECIMAL   decimal text, "-12.50", no exponent
  *      [n]char [n]varchar [n]text xml sysname      SH_TEXT      UTF-8
  *      [var]binary image timestamp                 SH_BLOB
- *      datetime datetime2 smalldatetime date time  SH_DATETIME  100 ns since 0001-01-01 (time: since midnight)
+ *      datetime datetime2 smalldatetime date time  SH_DATETIME  100 ns since 0001-01-01 or midnight
  *      uniqueidentifier                            SH_GUID      16 bytes in SQL Server's order */
 #ifndef SH_ENGINE_VALUE_H
 #define SH_ENGINE_VALUE_H
