@@ -1,0 +1,38 @@
+# Sourced by the scripts of this folder: where things are, building when missing, plain messages.
+# shellcheck shell=bash
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=${BTSMARK_BUILD:-$top/build}
+
+say() { printf '%s\n' "$*"; }
+fail() {
+    printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+    exit 1
+}
+
+# Builds the release preset when a program is missing; BTSMARK_BUILD names another, ready build.
+build_when_missing() {
+    local program
+    for program in btsmark btsmark-agent sqlhost sqlhost-cut btsmark-workload; do
+        [ -x "$build/$program" ] || break
+        [ "$program" != btsmark-workload ] || return 0
+    done
+    [ -z "${BTSMARK_BUILD:-}" ] || fail "$build lacks $program; build it there, or unset BTSMARK_BUILD"
+    "$top/deploy/install-deps.sh" build
+    say "building btsmark in $build ..." >&2
+    cmake -S "$top" --preset release >"$top/.build.log" 2>&1 &&
+        cmake --build "$build" >>"$top/.build.log" 2>&1 || {
+        tail -n 40 "$top/.build.log" >&2
+        fail "the build failed; the whole log is $top/.build.log"
+    }
+    rm -f "$top/.build.log"
+}
+
+# T-SQL from standard input at an instance of the sandbox: the password goes through standard input, so that no process
+# list shows it (tsql asks on the terminal unless it has none: setsid).
+#   tsql_at HOST:PORT PASSWORD_FILE < batches separated by GO
+tsql_at() {
+    local address=$1 password_file=$2
+    { cat "$password_file"; cat; printf '\nGO\nexit\n'; } |
+        setsid -w tsql -H "${address%:*}" -p "${address##*:}" -U sa -o q 2>&1
+}
