@@ -55,7 +55,7 @@ bm_process_spawn (const char *const *arguments)
     /*  posix_spawn's argv is not const for historical reasons; it is not written to. */
     char **argv = bm_alloc (sizeof (char *) * 64);
     size_t count = 0;
-    for (; arguments[count] && count < 63; count++)
+    for (; count < 63 && arguments[count]; count++)
         argv[count] = bm_strdup (arguments[count]);
     int rc = posix_spawn (&self->pid, argv[0], &actions, NULL, argv, environ);
     for (size_t i = 0; i < count; i++)
