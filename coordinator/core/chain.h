@@ -26,9 +26,9 @@ typedef struct bm_link {
     bm_link_kind_t kind;
     const char *first_lsn;
     const char *last_lsn;
-    const char *fork;  /* recovery fork it ends on; NULL or "" = not known */
-    bool copy_only;    /* a copy-only log is never a link */
-    bool unreadable;   /* its file is missing or bad */
+    const char *fork; /* recovery fork it ends on; NULL or "" = not known */
+    bool copy_only;   /* a copy-only log is never a link */
+    bool unreadable;  /* its file is missing or bad */
 } bm_link_t;
 
 typedef struct bm_coverage {
@@ -41,8 +41,8 @@ typedef struct bm_coverage {
 /*  Whether the links cover the mark: a full with last <= mark, logs with L1.first <= full.last <= L1.last,
  *  L(k+1).first <= Lk.last <= L(k+1).last, and Ln.first <= mark < Ln.last; all on `fork` (NULL = any).
  *  path[] (room for n, may be NULL) gets the links to restore, the full first; the newest full that works. */
-bm_coverage_t bm_chain_cover (const bm_link_t *links, size_t n, const char *mark_lsn, const char *fork,
-                              size_t *path);
+bm_coverage_t bm_chain_cover (const bm_link_t *links, size_t n, const char *mark_lsn,
+                              const char *fork, size_t *path);
 
 /*  Whether a log backup goes on where another ended: first <= before <= last. */
 bool bm_chain_joins (const char *before_last_lsn, const char *first_lsn, const char *last_lsn);

@@ -8,13 +8,13 @@
 #include <stdbool.h>
 
 typedef enum {
-    BM_OUTCOME_NONE,      /* aborted before the first COMMIT, or proved absent: it is in no database */
-    BM_OUTCOME_TORN,      /* in some databases only; never offered for restore */
-    BM_OUTCOME_UNPROVEN,  /* answered as committed, but not found in MarkLog and logmarkhistory */
-    BM_OUTCOME_UNKNOWN,   /* an instance cannot be asked now; settled later */
-    BM_OUTCOME_DOUBTFUL,  /* in every database, but a fence ran out or the in-flight check found something */
+    BM_OUTCOME_NONE, /* aborted before the first COMMIT, or proved absent: it is in no database */
+    BM_OUTCOME_TORN, /* in some databases only; never offered for restore */
+    BM_OUTCOME_UNPROVEN, /* answered as committed, but not found in MarkLog and logmarkhistory */
+    BM_OUTCOME_UNKNOWN,  /* an instance cannot be asked now; settled later */
+    BM_OUTCOME_DOUBTFUL, /* in every database, but a fence ran out or the in-flight check found something */
     BM_OUTCOME_UNCHECKED, /* in every database, the fences stood; the in-flight check did not run */
-    BM_OUTCOME_CLEAN,     /* in every database, proved; every fence stood; the check found nothing */
+    BM_OUTCOME_CLEAN, /* in every database, proved; every fence stood; the check found nothing */
     BM_OUTCOME_COUNT
 } bm_outcome_t;
 

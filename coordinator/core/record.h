@@ -9,20 +9,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "coordinator/core/set.h"
 
-typedef enum { BM_BACKUP_FULL = 1, BM_BACKUP_LOG = 2 } bm_backup_type_t;
-
-const char *
-bm_backup_type_code (bm_backup_type_t type); /* "db" or "lg": adm_BackupHistory and --json */
-/*  false when the code is neither (also takes msdb's "D" and "L"). */
-bool bm_backup_type_parse (const char *code, bm_backup_type_t *type);
+/*  From "db" and "lg" of adm_BackupHistory or "D" and "L" of msdb; false when the code is none of them. */
+bool bm_record_type_parse (const char *code, bm_set_type_t *type);
 
 /*  A row of msdb.dbo.backupset, and what it is to us. Identity: uuid. */
 typedef struct bm_backup {
     char *server;   /* as the group spells it: adm_BackupHistory.ServerName */
     char *instance; /* real instance name, SERVERPROPERTY ('servername') */
     char *database;
-    bm_backup_type_t type;
+    bm_set_type_t type;
     char *uuid; /* backup_set_uuid, lower case */
     char *device;
     int position;
@@ -66,10 +63,5 @@ typedef struct bm_mark_proof {
 
 void bm_mark_proof_clear (bm_mark_proof_t *self);
 void bm_mark_proof_copy (bm_mark_proof_t *to, const bm_mark_proof_t *from);
-
-/*  Decimal LSNs as text: < 0, 0, > 0. A malformed or NULL one is below every other. */
-int bm_lsn_compare (const char *a, const char *b);
-/*  1 to 25 digits. */
-bool bm_lsn_valid (const char *lsn);
 
 #endif

@@ -43,17 +43,17 @@ typedef enum {
 
 typedef enum {
     BM_EVENT_START,
-    BM_EVENT_GREETED,   /* the agent that serves the instance answered: start_id */
-    BM_EVENT_VOTED,     /* ok = ready, has_tracking */
-    BM_EVENT_FENCED,    /* ok */
-    BM_EVENT_MARKED,    /* ok */
-    BM_EVENT_SAMPLED,   /* ok = L1 was read, in_flight = it lists something past active */
+    BM_EVENT_GREETED, /* the agent that serves the instance answered: start_id */
+    BM_EVENT_VOTED,   /* ok = ready, has_tracking */
+    BM_EVENT_FENCED,  /* ok */
+    BM_EVENT_MARKED,  /* ok */
+    BM_EVENT_SAMPLED, /* ok = L1 was read, in_flight = it lists something past active */
     BM_EVENT_COMMITTED, /* commit, ok = L2 was read, in_flight = it or the counts speak of something in flight;
                            mark_dropped */
-    BM_EVENT_RELEASED,  /* ok = every fence of the instance stood until now */
-    BM_EVENT_ABORTED,   /* ok = nothing is held any more */
-    BM_EVENT_PROVED,    /* proof */
-    BM_EVENT_REFUSED,   /* the order had no effect: order, error */
+    BM_EVENT_RELEASED,   /* ok = every fence of the instance stood until now */
+    BM_EVENT_ABORTED,    /* ok = nothing is held any more */
+    BM_EVENT_PROVED,     /* proof */
+    BM_EVENT_REFUSED,    /* the order had no effect: order, error */
     BM_EVENT_AGENT_LOST, /* of one instance: nothing more is heard of its agent; error says why */
     BM_EVENT_LOCK_LOST,
     BM_EVENT_STOP,      /* this process was told to stop */
@@ -63,16 +63,17 @@ typedef enum {
 } bm_event_kind_t;
 
 typedef enum {
-    BM_COMMIT_UNASKED,     /* no COMMIT was sent, or no answer came */
+    BM_COMMIT_UNASKED, /* no COMMIT was sent, or no answer came */
     BM_COMMIT_DONE,
     BM_COMMIT_ROLLED_BACK,
-    BM_COMMIT_UNKNOWN      /* the agent does not know either */
+    BM_COMMIT_UNKNOWN /* the agent does not know either */
 } bm_commit_answer_t;
 
 /*  What the databases of one instance say; the sum is the number of them. */
 typedef struct bm_proof {
-    uint32_t in;      /* MarkLog and logmarkhistory have it */
-    uint32_t half;    /* MarkLog has it, logmarkhistory does not: committed, but the mark was dropped */
+    uint32_t in; /* MarkLog and logmarkhistory have it */
+    uint32_t
+        half; /* MarkLog has it, logmarkhistory does not: committed, but the mark was dropped */
     uint32_t missing; /* asked, and not there */
     uint32_t unasked; /* could not be asked now */
 } bm_proof_t;
@@ -151,34 +152,34 @@ typedef struct bm_round_instance {
     bool voted;
     bool ready;
     bool has_tracking;
-    bool lost;          /* its agent; a later GREETED in PROVING takes it back */
+    bool lost; /* its agent; a later GREETED in PROVING takes it back */
     bool fence_sent;
     bool fenced;
     bool mark_sent;
     bool marked;
-    bool sample_ran;    /* L1 */
+    bool sample_ran; /* L1 */
     bool commit_sent;
     bool commit_in_time; /* answered DONE before any fence was released */
-    bool sample2_ran;   /* L2 */
+    bool sample2_ran;    /* L2 */
     bool in_flight;
     bool mark_dropped;
-    bool released;      /* answered */
-    bool stood;         /* every fence of it, says who held them */
-    bool proved;        /* answered */
+    bool released; /* answered */
+    bool stood;    /* every fence of it, says who held them */
+    bool proved;   /* answered */
     bm_commit_answer_t commit;
     bm_proof_t proof;
-    bool waiting;       /* an answer of the present state is awaited */
+    bool waiting; /* an answer of the present state is awaited */
 } bm_round_instance_t;
 
 typedef struct bm_round_result {
     bm_outcome_t outcome;
-    const char *reason;      /* static text: why this outcome */
-    bm_error_t cause;        /* the first thing that went wrong; status BM_OK when nothing did */
-    size_t cause_instance;   /* SIZE_MAX when it was no instance's */
-    bool commit_sent;        /* to anyone: else the mark is in no database */
-    bool mark_dropped;       /* 3923 somewhere: back up the logs, then one more round */
-    int64_t fencing_ms;      /* from sending FENCE until the last RELEASED; 0 when nothing was fenced */
-    int64_t window_ms;       /* from sending the first COMMIT until the last answer */
+    const char *reason;    /* static text: why this outcome */
+    bm_error_t cause;      /* the first thing that went wrong; status BM_OK when nothing did */
+    size_t cause_instance; /* SIZE_MAX when it was no instance's */
+    bool commit_sent;      /* to anyone: else the mark is in no database */
+    bool mark_dropped;     /* 3923 somewhere: back up the logs, then one more round */
+    int64_t fencing_ms; /* from sending FENCE until the last RELEASED; 0 when nothing was fenced */
+    int64_t window_ms;  /* from sending the first COMMIT until the last answer */
 } bm_round_result_t;
 
 typedef struct bm_round bm_round_t;
@@ -189,8 +190,8 @@ void bm_round_destroy (bm_round_t **self_p);
 
 /*  One event; `out` is emptied first and then holds what is to be done, in order. BM_OK, or BM_PROTOCOL when
  *  the event names no such instance or kind: nothing has changed then. After FINISH every event is swallowed. */
-bm_status_t bm_round_step (bm_round_t *self, const bm_event_t *event, int64_t now_ms, bm_actions_t *out,
-                           bm_error_t *error);
+bm_status_t bm_round_step (bm_round_t *self, const bm_event_t *event, int64_t now_ms,
+                           bm_actions_t *out, bm_error_t *error);
 
 bm_round_state_t bm_round_state (const bm_round_t *self);
 const char *bm_round_state_name (bm_round_state_t state); /* "COMMITTING" */

@@ -37,15 +37,16 @@ typedef struct bm_set_database {
     bool recorded;         /* its row stands in adm_BackupHistory */
     const char *first_lsn; /* of the backup */
     const char *last_lsn;
-    const char *mark_lsn;  /* of the round's mark in logmarkhistory */
+    const char *mark_lsn; /* of the round's mark in logmarkhistory */
 } bm_set_database_t;
 
 typedef struct bm_set_verdict {
     bm_set_state_t state;
-    bm_status_t status;  /* BM_OK, BM_SET_INCOMPLETE, BM_NO_MARK, BM_MARK_DOUBTFUL, BM_MARK_MISSING, BM_IN_DOUBT */
-    const char *reason;  /* static text */
-    size_t database;     /* the first one that the reason is about; SIZE_MAX when none */
-    bool warn;           /* complete, but worth a warning: see reason */
+    bm_status_t
+        status; /* BM_OK, BM_SET_INCOMPLETE, BM_NO_MARK, BM_MARK_DOUBTFUL, BM_MARK_MISSING, BM_IN_DOUBT */
+    const char *reason; /* static text */
+    size_t database;    /* the first one that the reason is about; SIZE_MAX when none */
+    bool warn;          /* complete, but worth a warning: see reason */
 } bm_set_verdict_t;
 
 /*  outcome is looked at for a log set only. BACKING_UP while a database is pending; COMPLETE when every

@@ -41,7 +41,7 @@ typedef struct bm_settle_round {
 typedef struct bm_settle_order {
     int64_t set_id;
     const char *server, *database;
-    bm_backup_type_t type;
+    bm_set_type_t type;
     const char *sequence;
     const char *mark; /* NULL = full, or no mark was placed */
 } bm_settle_order_t;
@@ -49,7 +49,7 @@ typedef struct bm_settle_order {
 /*  A set that is not complete. */
 typedef struct bm_settle_set {
     int64_t set_id;
-    bm_backup_type_t type;
+    bm_set_type_t type;
     const char *mark;
     bm_outcome_t outcome; /* of its mark; ignored for a full */
     bool outcome_known;
