@@ -71,7 +71,7 @@ bm_status_t bm_catalogue_fork_change (bm_catalogue_t *self, const char *server,
 
 typedef struct bm_set_row {
     int64_t set_id;
-    bm_backup_type_t type;
+    bm_set_type_t type;
     uint64_t run;
     char *sequence;     /* full mark name in the files' names */
     char *mark;         /* NULL = full, or no mark was placed */
@@ -87,7 +87,7 @@ typedef struct bm_set_row {
 
 /*  The set id was taken: the set, and the databases that it must hold. */
 bm_status_t
-bm_catalogue_set_open (bm_catalogue_t *self, uint64_t run, int64_t set_id, bm_backup_type_t type,
+bm_catalogue_set_open (bm_catalogue_t *self, uint64_t run, int64_t set_id, bm_set_type_t type,
                        const char *sequence, const char *history_time,
                        const bm_group_database_t *databases, size_t count, bm_error_t *error);
 /*  The mark that its log backups carry (of the last round); NULL = none. `sequence` NULL = as it is. */
@@ -149,7 +149,7 @@ bm_status_t bm_catalogue_mark_lsn (bm_catalogue_t *self, const char *mark, const
 /*  A backup is ordered: journaled before the order is sent, so that settling can tell whose it is. */
 bm_status_t bm_catalogue_order_open (bm_catalogue_t *self, uint64_t run, int64_t set_id,
                                      const char *server, const char *instance, const char *database,
-                                     bm_backup_type_t type, const char *sequence, const char *mark,
+                                     bm_set_type_t type, const char *sequence, const char *mark,
                                      int64_t *order_p, bm_error_t *error);
 /*  How it ended. `status` is the contract's word: ok, ok_with_warnings, failed, skipped, unknown. `backup` may be NULL
  *  (no msdb row was found); else it is stored with the order in the same transaction. */
@@ -176,7 +176,7 @@ bm_status_t bm_catalogue_chain_start (bm_catalogue_t *self, const bm_backup_t *l
 typedef struct bm_order_row {
     int64_t order, set_id;
     uint64_t run;
-    bm_backup_type_t type;
+    bm_set_type_t type;
     char *server, *instance, *database, *sequence, *mark, *status, *text, *uuid;
     int64_t began_us, ended_us, ms;
     size_t messages;

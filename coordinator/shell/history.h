@@ -9,7 +9,7 @@
 
 typedef struct bm_history_entry {
     int64_t set_id;
-    bm_backup_type_t type;
+    bm_set_type_t type;
     const char *mark;   /* NULL for fulls, and when no mark was placed */
     const char *server; /* as the group spells it */
     const char *database;
@@ -31,7 +31,7 @@ bm_status_t bm_history_complete (bm_management_t *management, int64_t set_id, si
 /*  A set as the table tells it. */
 typedef struct bm_history_set {
     int64_t set_id;
-    bm_backup_type_t type;
+    bm_set_type_t type;
     char *mark; /* NULL = none */
     char *time; /* greatest BackupDateTime */
     size_t rows;
@@ -60,7 +60,7 @@ void bm_history_summary_clear (bm_history_summary_t *self);
 
 typedef struct bm_history_row {
     int64_t set_id;
-    bm_backup_type_t type;
+    bm_set_type_t type;
     char *mark, *server, *database, *file_name, *location, *time;
     bool complete;
 } bm_history_row_t;

@@ -26,7 +26,7 @@ typedef struct bm_manifest {
     char *product_version;
     uint64_t run;
     int64_t set_id;
-    bm_backup_type_t type;
+    bm_set_type_t type;
     char *sequence;
     char *mark; /* NULL = none */
     bool has_outcome;

@@ -6,6 +6,7 @@
 #define BM_SETTINGS_H
 
 #include "common/config.h"
+#include "coordinator/core/schedule.h"
 
 typedef enum { BM_METHOD_PROCEDURE = 1, BM_METHOD_NATIVE = 2 } bm_method_t;
 typedef enum { BM_ZONE_UTC, BM_ZONE_LOCAL } bm_zone_t;
@@ -44,7 +45,7 @@ typedef struct bm_settings {
     int64_t lock_probe_ms;
 
     /* [schedule] */
-    char full_every;     /* h d w m y */
+    bm_frequency_t full_every;
     int backup_hour;     /* 0..23, -1 = any */
     bm_zone_t time_zone; /* of periods, mark names and adm_BackupHistory.BackupDateTime */
     bool full_after_partial;
