@@ -65,6 +65,7 @@ typedef struct bm_order {
     uint32_t round;           /* 0 outside a round */
     int64_t valid_ms;         /* the agent must have begun it within this time, else it refuses; 0 = 30 s */
     int64_t deadline_ms;      /* no answer within this time: BM_UNREACHABLE; 0 = only when the agent is lost */
+    int64_t silent_ms;        /* no word from the agent for so long: lost; 0 = heartbeats as in the options */
     bm_agents_answer_fn *on_answer;
     bm_agents_progress_fn *on_progress; /* may be NULL */
     void *argument;
