@@ -18,7 +18,7 @@ bm_status_t bm_wire_pack (const Btsmark__Envelope *envelope, uint8_t **data_p, s
  *  Freed by btsmark__envelope__free_unpacked (x, NULL). */
 Btsmark__Envelope *bm_wire_unpack (const uint8_t *data, size_t size, bm_error_t *error);
 
-const char *bm_wire_body_name (const Btsmark__Envelope *envelope); /* "MARK", for logs */
+const char *bm_wire_body_name (const Btsmark__Envelope *envelope); /* "Mark", for logs */
 
 /*  SQL messages <-> their wire form. The wire form is freed with the envelope it is put in (plain malloc). */
 void bm_wire_messages (const bm_sql_messages_t *messages, Btsmark__SqlMessage ***items_p, size_t *count_p);
