@@ -80,6 +80,8 @@ typedef struct bm_settle_in {
     size_t set_count;
     const bm_backup_t *known; /* backups that the catalogue already has */
     size_t known_count;
+    const bm_mark_proof_t *proofs; /* that the catalogue already has, of the marks of `sets` */
+    size_t proof_count;
     const bm_settle_fact_t *facts;
     size_t fact_count;
     bool
@@ -109,6 +111,8 @@ typedef struct bm_settle_out {
         rows; /* to be inserted in adm_BackupHistory: set_id, mark and type are filled in */
     int64_t *complete; /* set ids for SetComplete = 1, when all `rows` of theirs are in */
     size_t complete_count;
+    int64_t *close; /* set ids for which nothing more can come: a log set that stays incomplete */
+    size_t close_count;
     int64_t *touched; /* set ids whose manifest is to be written again */
     size_t touched_count;
     char **warnings;

@@ -13,7 +13,7 @@ typedef enum { BM_ZONE_UTC, BM_ZONE_LOCAL } bm_zone_t;
 typedef enum { BM_DOUBTFUL_WARN, BM_DOUBTFUL_FAIL } bm_doubtful_t;
 
 typedef struct bm_publish {
-    const char *from, *to; /* folder prefix on the SQL host; what a destination can read */
+    char *from, *to; /* folder prefix on the SQL host; what a destination can read */
 } bm_publish_t;
 
 typedef struct bm_agent_settings {
@@ -23,7 +23,8 @@ typedef struct bm_agent_settings {
     const char *backup_path; /* NULL = [backup] path */
     bm_publish_t *publish;
     size_t publish_count;
-    int line; /* of its section, for messages */
+    char *key_text; /* of server-key-file */
+    int line;       /* of its section, for messages */
 } bm_agent_settings_t;
 
 typedef struct bm_settings {
