@@ -27,10 +27,9 @@
 #include "common/error.h"
 #include "common/limits.h"
 
-#define BM_PARTICIPANT_GROUPS                                                                      \
-    16 /* whose epochs are remembered; the longest silent one is forgotten */
-#define BM_PARTICIPANT_SEEN   256 /* operation ids kept until their expiry; when all live: BUSY */
-#define BM_PARTICIPANT_FENCES 64  /* tracking databases of one instance */
+#define BM_PARTICIPANT_GROUPS 16   /* whose epochs are known; the longest silent one is forgotten */
+#define BM_PARTICIPANT_SEEN   4096 /* operation ids kept until their expiry; when all live: BUSY */
+#define BM_PARTICIPANT_FENCES 64   /* tracking databases of one instance */
 #define BM_PARTICIPANT_DEEDS  (BM_PARTICIPANT_FENCES * 2 + 16) /* of one step */
 #define BM_FENCE_TIME_BYTES   40
 
