@@ -125,7 +125,7 @@ bm_status_t bm_catalogue_round_outcome (bm_catalogue_t *self, uint64_t run, uint
 bm_status_t
 bm_catalogue_proof_put (bm_catalogue_t *self, const bm_mark_proof_t *proof, bm_error_t *error);
 
-typedef struct bm_round_row {
+typedef struct bm_journal_round {
     uint64_t run;
     uint32_t number;
     int64_t set_id;
@@ -134,12 +134,12 @@ typedef struct bm_round_row {
     bm_outcome_t outcome;
     bm_fences_t fences;
     int64_t began_us, ended_us, window_us, fence_ms;
-} bm_round_row_t;
+} bm_journal_round_t;
 
 /*  The newest first. set_id 0 = of all sets. */
 bm_status_t bm_catalogue_rounds (bm_catalogue_t *self, int64_t set_id, size_t limit,
-                                 bm_round_row_t **rows_p, size_t *count_p, bm_error_t *error);
-void bm_round_rows_destroy (bm_round_row_t **rows_p, size_t count);
+                                 bm_journal_round_t **rows_p, size_t *count_p, bm_error_t *error);
+void bm_journal_rounds_destroy (bm_journal_round_t **rows_p, size_t count);
 /*  LSN of a mark in a database, NULL in *lsn_p when not proved. Caller frees. */
 bm_status_t bm_catalogue_mark_lsn (bm_catalogue_t *self, const char *mark, const char *server,
                                    const char *database, char **lsn_p, bm_error_t *error);
