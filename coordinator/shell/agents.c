@@ -16,10 +16,10 @@ enum {
     SILENT_HEARTBEATS = 4,
     RESEND_MS = 500,
     RESEND_DOUBLINGS = 3,
-    FULL_QUEUE_MS = 50,      /* until a send that found the queue full is tried again */
+    FULL_QUEUE_MS = 50, /* until a send that found the queue full is tried again */
     VALID_MS = 30000,
-    NO_PROOF_TIMES = 2,      /* one broken handshake can be an agent that is just ending */
-    BATCH = 256,             /* messages served before timers get their turn */
+    NO_PROOF_TIMES = 2, /* one broken handshake can be an agent that is just ending */
+    BATCH = 256,        /* messages served before timers get their turn */
     ROUTING_BYTES = 255
 };
 
@@ -31,30 +31,30 @@ typedef struct waiter {
 
 typedef struct agent {
     char *name, *address, *server_key;
-    char *routing;            /* name#attempt: never used twice */
+    char *routing; /* name#attempt: never used twice */
     unsigned attempt;
     bool connected, up;
     int no_proof;
     int64_t connect_since_ms, up_since_ms, last_heard_ms;
 
     Btsmark__Envelope *greeted;
-    bm_error_t error;         /* of the last greeting */
+    bm_error_t error; /* of the last greeting */
     uint64_t start_id;
-    int64_t clock_ahead_ms;   /* agent's monotonic clock minus ours */
+    int64_t clock_ahead_ms; /* agent's monotonic clock minus ours */
     int64_t utc_ahead_ms;
     int64_t round_trip_ms;
-    waiter_t *waiters;        /* of the greeting that is under way */
+    waiter_t *waiters; /* of the greeting that is under way */
 } agent_t;
 
 typedef struct order {
-    uint64_t id;              /* the key of the table points here */
+    uint64_t id; /* the key of the table points here */
     size_t agent;
     bool is_greet;
     uint8_t *data;
     size_t size;
     int64_t opened_ms, first_sent_ms, next_send_ms, pause_ms, deadline_at_ms, silent_ms;
     int resends;
-    bm_error_t *failure;      /* could not even be sent: told by the next wait */
+    bm_error_t *failure; /* could not even be sent: told by the next wait */
     bm_agents_answer_fn *on_answer;
     bm_agents_progress_fn *on_progress;
     void *argument;
@@ -80,7 +80,7 @@ s_hash_id (const void *key)
 {
     uint64_t id;
     memcpy (&id, key, sizeof id);
-    return (size_t) (id ^ id >> 32);
+    return (size_t)(id ^ id >> 32);
 }
 
 static int
@@ -103,14 +103,14 @@ s_id_table (void)
 static void
 s_put (zhashx_t *table, const char *key, size_t agent)
 {
-    zhashx_update (table, key, (void *) (uintptr_t) (agent + 1));
+    zhashx_update (table, key, (void *)(uintptr_t)(agent + 1));
 }
 
 static bool
 s_find (zhashx_t *table, const char *key, size_t *agent)
 {
-    uintptr_t item = (uintptr_t) zhashx_lookup (table, key);
-    *agent = item ? (size_t) item - 1 : 0;
+    uintptr_t item = (uintptr_t)zhashx_lookup (table, key);
+    *agent = item ? (size_t)item - 1 : 0;
     return item != 0;
 }
 
@@ -119,7 +119,7 @@ s_random_id (const bm_agents_t *self)
 {
     uint64_t id = 0;
     while (id == 0 || zhashx_lookup (self->orders, &id))
-        bm_require (RAND_bytes ((unsigned char *) &id, sizeof id) == 1);
+        bm_require (RAND_bytes ((unsigned char *)&id, sizeof id) == 1);
     return id;
 }
 
@@ -148,13 +148,14 @@ s_set_options (bm_agents_t *self)
            s_set_int (socket, ZMQ_ROUTER_MANDATORY, 1) &&
            s_set_int (socket, ZMQ_RECONNECT_IVL, 200) &&
            s_set_int (socket, ZMQ_RECONNECT_IVL_MAX, 2000) &&
-           s_set_int (socket, ZMQ_CONNECT_TIMEOUT, (int) self->options.connect_ms) &&
-           s_set_int (socket, ZMQ_HEARTBEAT_IVL, (int) self->options.heartbeat_ms) &&
-           s_set_int (socket, ZMQ_HEARTBEAT_TIMEOUT, (int) (self->options.heartbeat_ms * 3)) &&
+           s_set_int (socket, ZMQ_CONNECT_TIMEOUT, (int)self->options.connect_ms) &&
+           s_set_int (socket, ZMQ_HEARTBEAT_IVL, (int)self->options.heartbeat_ms) &&
+           s_set_int (socket, ZMQ_HEARTBEAT_TIMEOUT, (int)(self->options.heartbeat_ms * 3)) &&
            zmq_setsockopt (socket, ZMQ_MAXMSGSIZE, &largest, sizeof largest) == 0 &&
-           zmq_setsockopt (socket, ZMQ_CURVE_PUBLICKEY, bm_key_public (key),
-                           BM_KEY_TEXT_BYTES) == 0 &&
-           zmq_setsockopt (socket, ZMQ_CURVE_SECRETKEY, bm_key_secret (key), BM_KEY_TEXT_BYTES) == 0;
+           zmq_setsockopt (socket, ZMQ_CURVE_PUBLICKEY, bm_key_public (key), BM_KEY_TEXT_BYTES) ==
+               0 &&
+           zmq_setsockopt (socket, ZMQ_CURVE_SECRETKEY, bm_key_secret (key), BM_KEY_TEXT_BYTES) ==
+               0;
 }
 
 bm_agents_t *
@@ -176,7 +177,8 @@ bm_agents_new (const bm_agents_options_t *options, bm_error_t *error)
     self->context = zmq_ctx_new ();
     self->socket = self->context ? zmq_socket (self->context, ZMQ_ROUTER) : NULL;
     if (!self->socket || !s_set_options (self)) {
-        bm_fail (error, BM_BUG, "cannot make the socket to the agents: %s", zmq_strerror (zmq_errno ()));
+        bm_fail (error, BM_BUG, "cannot make the socket to the agents: %s",
+                 zmq_strerror (zmq_errno ()));
         bm_agents_destroy (&self);
         return NULL;
     }
@@ -254,8 +256,8 @@ bm_agents_add (bm_agents_t *self, const char *name, const char *address, const c
         return bm_fail (error, BM_CONFIG, "agents %s and %s have the same address %s",
                         self->agents[other]->name, name, address);
     if (!bm_key_public_valid (server_key))
-        return bm_fail (error, BM_CONFIG, "agent %s: server-key is not a public key (40 characters, Z85)",
-                        name);
+        return bm_fail (error, BM_CONFIG,
+                        "agent %s: server-key is not a public key (40 characters, Z85)", name);
     agent_t *agent = bm_alloc (sizeof *agent);
     agent->name = bm_strdup (name);
     agent->address = bm_strdup (address);
@@ -326,7 +328,8 @@ bm_agents_dropped (const bm_agents_t *self)
 
 /*  Takes the order off the table and tells its owner; the owner may give new orders. */
 static void
-s_finish (bm_agents_t *self, order_t *order, const Btsmark__Envelope *answer, const bm_error_t *error)
+s_finish (bm_agents_t *self, order_t *order, const Btsmark__Envelope *answer,
+          const bm_error_t *error)
 {
     zhashx_delete (self->orders, &order->id);
     if (order->on_answer)
@@ -351,7 +354,8 @@ s_fail_orders (bm_agents_t *self, size_t agent, const bm_error_t *error)
 {
     size_t count;
     uint64_t *ids = s_order_ids (self, &agent, &count);
-    const bm_error_t reason = *error; /* the caller's may be the agent's own, which a callback can change */
+    const bm_error_t reason =
+        *error; /* the caller's may be the agent's own, which a callback can change */
     for (size_t i = 0; i < count; i++) {
         order_t *order = zhashx_lookup (self->orders, &ids[i]);
         if (order)
@@ -389,7 +393,8 @@ s_connect (bm_agents_t *self, size_t index, bm_error_t *error)
     agent_t *agent = self->agents[index];
     free (agent->routing);
     agent->routing = bm_format ("%s#%u", agent->name, ++agent->attempt);
-    if (zmq_setsockopt (self->socket, ZMQ_CURVE_SERVERKEY, agent->server_key, BM_KEY_TEXT_BYTES) != 0)
+    if (zmq_setsockopt (self->socket, ZMQ_CURVE_SERVERKEY, agent->server_key, BM_KEY_TEXT_BYTES) !=
+        0)
         return bm_fail (error, BM_CONFIG, "agent %s: server-key is not a public key", agent->name);
     if (zmq_setsockopt (self->socket, ZMQ_CONNECT_ROUTING_ID, agent->routing,
                         strlen (agent->routing)) != 0 ||
@@ -464,14 +469,15 @@ s_order_start (bm_agents_t *self, order_t *order)
 }
 
 uint64_t
-bm_agents_order (bm_agents_t *self, size_t agent, Btsmark__Envelope *envelope, const bm_order_t *order)
+bm_agents_order (bm_agents_t *self, size_t agent, Btsmark__Envelope *envelope,
+                 const bm_order_t *order)
 {
     agent_t *it = self->agents[agent];
     int64_t now_ms = bm_clock_mono_ms ();
     int64_t valid_ms = order->valid_ms ? order->valid_ms : VALID_MS;
     envelope->start_id = it->start_id;
     envelope->round = order->round;
-    envelope->expires_agent_ms = (uint64_t) (now_ms + it->clock_ahead_ms + valid_ms);
+    envelope->expires_agent_ms = (uint64_t)(now_ms + it->clock_ahead_ms + valid_ms);
     order_t *made = s_order_new (self, agent, envelope);
     made->on_answer = order->on_answer;
     made->on_progress = order->on_progress;
@@ -502,20 +508,22 @@ bm_agents_forget (bm_agents_t *self, uint64_t operation_id)
 
 /*  The better of two measurements of the agent's clock is the one with the shorter round trip. */
 static void
-s_read_clock (agent_t *agent, const Btsmark__Greeting *greeting, const order_t *order, int64_t now_ms)
+s_read_clock (agent_t *agent, const Btsmark__Greeting *greeting, const order_t *order,
+              int64_t now_ms)
 {
-    int64_t sent_ms = order->first_sent_ms > agent->up_since_ms ? order->first_sent_ms : agent->up_since_ms;
+    int64_t sent_ms =
+        order->first_sent_ms > agent->up_since_ms ? order->first_sent_ms : agent->up_since_ms;
     int64_t round_trip_ms = now_ms > sent_ms ? now_ms - sent_ms : 0;
     if (agent->start_id == greeting->start_id && agent->round_trip_ms <= round_trip_ms)
         return;
     agent->round_trip_ms = round_trip_ms;
-    agent->clock_ahead_ms = (int64_t) greeting->clock_mono_ms + round_trip_ms / 2 - now_ms;
-    agent->utc_ahead_ms =
-        (greeting->clock_utc_us - bm_clock_utc_us ()) / 1000 + round_trip_ms / 2;
+    agent->clock_ahead_ms = (int64_t)greeting->clock_mono_ms + round_trip_ms / 2 - now_ms;
+    agent->utc_ahead_ms = (greeting->clock_utc_us - bm_clock_utc_us ()) / 1000 + round_trip_ms / 2;
 }
 
 static void
-s_tell_waiters (agent_t *agent, size_t index, const Btsmark__Envelope *answer, const bm_error_t *error)
+s_tell_waiters (agent_t *agent, size_t index, const Btsmark__Envelope *answer,
+                const bm_error_t *error)
 {
     waiter_t *waiters = agent->waiters;
     agent->waiters = NULL;
@@ -544,10 +552,10 @@ s_on_greeting (bm_agents_t *self, order_t *order, Btsmark__Envelope *answer)
     s_finish (self, order, answer, &none);
 }
 
-
 /*  Ends the greeting's order, however it ended. */
 static void
-s_after_greet (void *argument, size_t index, const Btsmark__Envelope *answer, const bm_error_t *error)
+s_after_greet (void *argument, size_t index, const Btsmark__Envelope *answer,
+               const bm_error_t *error)
 {
     bm_agents_t *self = argument;
     agent_t *agent = self->agents[index];
@@ -565,8 +573,8 @@ s_after_greet (void *argument, size_t index, const Btsmark__Envelope *answer, co
 }
 
 void
-bm_agents_greet (bm_agents_t *self, size_t index, int64_t deadline_ms, bm_agents_answer_fn *function,
-                 void *argument)
+bm_agents_greet (bm_agents_t *self, size_t index, int64_t deadline_ms,
+                 bm_agents_answer_fn *function, void *argument)
 {
     agent_t *agent = self->agents[index];
     bool under_way = agent->waiters != NULL;
@@ -585,7 +593,7 @@ bm_agents_greet (bm_agents_t *self, size_t index, int64_t deadline_ms, bm_agents
         s_connect (self, index, &error);
     Btsmark__Envelope envelope = BTSMARK__ENVELOPE__INIT;
     Btsmark__Greet greet = BTSMARK__GREET__INIT;
-    greet.product_version = (char *) BTSMARK_VERSION;
+    greet.product_version = (char *)BTSMARK_VERSION;
     greet.clock_utc_us = bm_clock_utc_us ();
     envelope.body_case = BTSMARK__ENVELOPE__BODY_GREET;
     envelope.greet = &greet;
@@ -603,13 +611,31 @@ bm_agents_greet (bm_agents_t *self, size_t index, int64_t deadline_ms, bm_agents
         s_due (self, agent->connect_since_ms + self->options.connect_ms);
 }
 
-static void
-s_count_down (void *argument, size_t agent, const Btsmark__Envelope *answer, const bm_error_t *error)
+void
+bm_agents_forget_greetings (bm_agents_t *self, const void *argument)
 {
-    (void) agent;
-    (void) answer;
-    (void) error;
-    --*(size_t *) argument;
+    for (size_t i = 0; i < self->count; i++) {
+        waiter_t **link = &self->agents[i]->waiters;
+        while (*link) {
+            waiter_t *waiter = *link;
+            if (waiter->argument == argument) {
+                *link = waiter->next;
+                free (waiter);
+            } else {
+                link = &waiter->next;
+            }
+        }
+    }
+}
+
+static void
+s_count_down (void *argument, size_t agent, const Btsmark__Envelope *answer,
+              const bm_error_t *error)
+{
+    (void)agent;
+    (void)answer;
+    (void)error;
+    --*(size_t *)argument;
 }
 
 void
@@ -632,18 +658,19 @@ s_error_refused (const bm_agents_t *self, const agent_t *agent, bm_error_t *erro
 {
     bm_fail (error, BM_REFUSED, "agent %s at %s refused this coordinator's key %s", agent->name,
              agent->address, bm_key_public (self->options.key));
-    bm_error_remedy (error,
-                     "add to agent.ini of %s: [allow NAME] with public-key = %s and duties = status, "
-                     "backup; then restart that agent",
-                     agent->name, bm_key_public (self->options.key));
+    bm_error_remedy (
+        error,
+        "add to agent.ini of %s: [allow NAME] with public-key = %s and duties = status, "
+        "backup; then restart that agent",
+        agent->name, bm_key_public (self->options.key));
 }
 
 static void
 s_error_wrong_key (const agent_t *agent, bm_error_t *error)
 {
     bm_fail (error, BM_WRONG_SERVER_KEY,
-             "agent %s at %s did not prove the key %s, or it closes itself to everybody", agent->name,
-             agent->address, agent->server_key);
+             "agent %s at %s did not prove the key %s, or it closes itself to everybody",
+             agent->name, agent->address, agent->server_key);
     bm_error_remedy (error,
                      "compare server-key of [agent %s] with the public key of that agent (its "
                      "key-file with .pub), and read the agent's log",
@@ -653,8 +680,8 @@ s_error_wrong_key (const agent_t *agent, bm_error_t *error)
 static void
 s_error_down (const agent_t *agent, int64_t waited_ms, bm_error_t *error)
 {
-    bm_fail (error, BM_UNREACHABLE, "agent %s at %s cannot be reached (tried for %.1f s)", agent->name,
-             agent->address, (double) waited_ms / 1000.0);
+    bm_fail (error, BM_UNREACHABLE, "agent %s at %s cannot be reached (tried for %.1f s)",
+             agent->name, agent->address, (double)waited_ms / 1000.0);
     bm_error_remedy (error,
                      "start btsmark-agent on that host, look at the network and its firewall, or "
                      "correct address in [agent %s]",
@@ -665,8 +692,9 @@ static void
 s_error_silent (const agent_t *agent, int64_t waited_ms, bm_error_t *error)
 {
     bm_fail (error, BM_UNREACHABLE, "agent %s at %s has not answered for %.1f s", agent->name,
-             agent->address, (double) waited_ms / 1000.0);
-    bm_error_remedy (error, "look at the agent's log and at its host; the next run settles what was left");
+             agent->address, (double)waited_ms / 1000.0);
+    bm_error_remedy (error,
+                     "look at the agent's log and at its host; the next run settles what was left");
 }
 
 static void
@@ -755,7 +783,8 @@ s_on_unreadable (bm_agents_t *self, size_t index, const bm_error_t *why)
         if (!order || !order->is_greet)
             continue;
         bm_error_t error;
-        bm_fail (&error, BM_AGENT_VERSION, "agent %s at %s: %s", agent->name, agent->address, why->text);
+        bm_fail (&error, BM_AGENT_VERSION, "agent %s at %s: %s", agent->name, agent->address,
+                 why->text);
         s_finish (self, order, NULL, &error);
     }
     free (ids);
@@ -921,7 +950,7 @@ bm_agents_wait (bm_agents_t *self, int64_t timeout_ms, int fd)
     zmq_pollitem_t items[] = {{self->socket, 0, ZMQ_POLLIN, 0},
                               {bm_monitor_socket (self->monitor), 0, ZMQ_POLLIN, 0},
                               {NULL, fd, ZMQ_POLLIN, 0}};
-    if (zmq_poll (items, fd >= 0 ? 3 : 2, (long) timeout_ms) < 0)
+    if (zmq_poll (items, fd >= 0 ? 3 : 2, (long)timeout_ms) < 0)
         bm_require (zmq_errno () == EINTR);
     bm_monitor_event_t event;
     while (bm_monitor_next (self->monitor, &event))

@@ -21,13 +21,14 @@
 typedef struct bm_agents bm_agents_t;
 
 typedef struct bm_agents_options {
-    const bm_key_t *key;      /* borrowed for the life of the agents */
-    const char *group;        /* for the agents' logs */
-    uint64_t epoch;           /* run id */
-    int64_t connect_ms;       /* no handshake within this time: BM_UNREACHABLE; 0 = 5 s */
-    int64_t heartbeat_ms;     /* of the agents' Progress; 0 = 5 s */
-    int silent_heartbeats;    /* silence of so many while an order is open: lost; 0 = 4 */
-    int64_t resend_ms;        /* first pause before an order is sent again, doubled up to 8 times; 0 = 500 ms */
+    const bm_key_t *key;   /* borrowed for the life of the agents */
+    const char *group;     /* for the agents' logs */
+    uint64_t epoch;        /* run id */
+    int64_t connect_ms;    /* no handshake within this time: BM_UNREACHABLE; 0 = 5 s */
+    int64_t heartbeat_ms;  /* of the agents' Progress; 0 = 5 s */
+    int silent_heartbeats; /* silence of so many while an order is open: lost; 0 = 4 */
+    int64_t
+        resend_ms; /* first pause before an order is sent again, doubled up to 8 times; 0 = 500 ms */
 } bm_agents_options_t;
 
 bm_agents_t *bm_agents_new (const bm_agents_options_t *options, bm_error_t *error);
@@ -42,7 +43,8 @@ const char *bm_agents_name (const bm_agents_t *self, size_t agent);
 const char *bm_agents_address (const bm_agents_t *self, size_t agent);
 
 /*  What came of the last greeting: NULL and why not in *error (may be NULL). Borrowed until the next greeting. */
-const Btsmark__Greeting *bm_agents_greeting (const bm_agents_t *self, size_t agent, bm_error_t *error);
+const Btsmark__Greeting *
+bm_agents_greeting (const bm_agents_t *self, size_t agent, bm_error_t *error);
 /*  Agent's UTC clock minus ours, from the last greeting. */
 int64_t bm_agents_clock_offset_ms (const bm_agents_t *self, size_t agent);
 
@@ -52,20 +54,25 @@ int64_t bm_agents_clock_offset_ms (const bm_agents_t *self, size_t agent);
  *  not have been done. */
 typedef void (bm_agents_answer_fn) (void *argument, size_t agent, const Btsmark__Envelope *answer,
                                     const bm_error_t *error);
-typedef void (bm_agents_progress_fn) (void *argument, size_t agent, const Btsmark__Progress *progress);
+typedef void (bm_agents_progress_fn) (void *argument, size_t agent,
+                                      const Btsmark__Progress *progress);
 
 /*  Greets an agent: connects to it if that has not been done or was given up, asks, and keeps the answer. Another
  *  greeting of the same agent that is under way is joined. `deadline_ms` is a duration. */
 void bm_agents_greet (bm_agents_t *self, size_t agent, int64_t deadline_ms,
                       bm_agents_answer_fn *function, void *argument);
+/*  No callback any more for greetings that were asked for with this argument. */
+void bm_agents_forget_greetings (bm_agents_t *self, const void *argument);
 /*  Greets all that have no greeting yet and waits until each has answered or failed. */
 void bm_agents_greet_all (bm_agents_t *self, int64_t deadline_ms);
 
 typedef struct bm_order {
-    uint32_t round;           /* 0 outside a round */
-    int64_t valid_ms;         /* the agent must have begun it within this time, else it refuses; 0 = 30 s */
-    int64_t deadline_ms;      /* no answer within this time: BM_UNREACHABLE; 0 = only when the agent is lost */
-    int64_t silent_ms;        /* no word from the agent for so long: lost; 0 = heartbeats as in the options */
+    uint32_t round;   /* 0 outside a round */
+    int64_t valid_ms; /* the agent must have begun it within this time, else it refuses; 0 = 30 s */
+    int64_t
+        deadline_ms; /* no answer within this time: BM_UNREACHABLE; 0 = only when the agent is lost */
+    int64_t
+        silent_ms; /* no word from the agent for so long: lost; 0 = heartbeats as in the options */
     bm_agents_answer_fn *on_answer;
     bm_agents_progress_fn *on_progress; /* may be NULL */
     void *argument;

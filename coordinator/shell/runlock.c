@@ -40,7 +40,7 @@ static void
 s_write_holder (int fd)
 {
     char now[BM_CLOCK_TEXT_BYTES];
-    char *line = bm_format ("process %ld, since %s\n", (long) getpid (),
+    char *line = bm_format ("process %ld, since %s\n", (long)getpid (),
                             bm_clock_rfc3339 (bm_clock_utc_us (), now));
     /*  For people only: the lock itself does not depend on it. */
     if (ftruncate (fd, 0) == 0 && pwrite (fd, line, strlen (line), 0) < 0)
@@ -55,7 +55,8 @@ bm_runlock_take (const char *catalogue_path, bm_error_t *error)
     int fd = open (path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     bm_runlock_t *self = NULL;
     if (fd < 0) {
-        bm_fail (error, BM_CATALOGUE, "the lock file %s cannot be made: %s", path, strerror (errno));
+        bm_fail (error, BM_CATALOGUE, "the lock file %s cannot be made: %s", path,
+                 strerror (errno));
     } else if (s_lock (fd, path, error)) {
         close (fd);
     } else {

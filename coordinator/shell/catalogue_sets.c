@@ -1,0 +1,245 @@
+#include <stdlib.h>
+#include <string.h>
+#include "coordinator/shell/catalogue_file.h"
+
+/* ---- the group's databases ---- */
+
+bm_status_t
+bm_catalogue_databases_put (bm_catalogue_t *self, uint64_t run,
+                            const bm_group_database_t *databases, size_t count, bm_error_t *error)
+{
+    bm_status_t status = bm_catalogue_begin (self, error);
+    for (size_t i = 0; !status && i < count; i++)
+        status = bm_catalogue_run (
+            self, error,
+            "INSERT INTO databases (server, database, instance, family, fork, first_run, last_run) "
+            "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT (server, database) DO UPDATE SET "
+            "instance = coalesce (excluded.instance, instance), "
+            "family = coalesce (excluded.family, family), fork = coalesce (fork, excluded.fork), "
+            "last_run = excluded.last_run, gone = 0",
+            "ttttti", databases[i].server, databases[i].database, databases[i].instance,
+            databases[i].family, databases[i].fork, (int64_t)run);
+    if (!status)
+        status = bm_catalogue_run (self, error, "UPDATE databases SET gone = 1 WHERE last_run <> ?",
+                                   "i", (int64_t)run);
+    return bm_catalogue_end (self, status, error);
+}
+
+bm_status_t
+bm_catalogue_fork (bm_catalogue_t *self, const char *server, const char *database, char **fork_p,
+                   bm_error_t *error)
+{
+    bm_status_t status = BM_OK;
+    *fork_p = NULL;
+    sqlite3_stmt *s = bm_catalogue_prepare (
+        self, error, "SELECT fork FROM databases WHERE server = ? AND database = ?", "tt", server,
+        database);
+    if (bm_catalogue_step (self, s, &status, error))
+        *fork_p = bm_catalogue_text (s, 0);
+    sqlite3_finalize (s);
+    return status;
+}
+
+bm_status_t
+bm_catalogue_fork_change (bm_catalogue_t *self, const char *server, const char *database,
+                          const char *fork, bm_error_t *error)
+{
+    bm_status_t status = bm_catalogue_begin (self, error);
+    if (!status)
+        status = bm_catalogue_run (
+            self, error, "UPDATE databases SET fork = ? WHERE server = ? AND database = ?", "ttt",
+            fork, server, database);
+    /*  What was backed up on the old fork is kept, but nothing is joined to it any more. */
+    if (!status)
+        status =
+            bm_catalogue_run (self, error,
+                              "UPDATE backups SET closed = 1 WHERE server = ? AND database = ? "
+                              "AND (last_fork IS NULL OR last_fork <> ? COLLATE NOCASE)",
+                              "ttt", server, database, fork);
+    return bm_catalogue_end (self, status, error);
+}
+
+/* ---- sets ---- */
+
+static bm_status_t
+s_set_seen (bm_catalogue_t *self, int64_t set_id, bm_error_t *error)
+{
+    return bm_catalogue_run (
+        self, error,
+        "INSERT INTO meta VALUES ('greatest_set', ?1) ON CONFLICT (key) DO UPDATE "
+        "SET value = max (CAST (value AS INTEGER), excluded.value + 0)",
+        "i", set_id);
+}
+
+bm_status_t
+bm_catalogue_set_seen (bm_catalogue_t *self, int64_t set_id, bm_error_t *error)
+{
+    return s_set_seen (self, set_id, error);
+}
+
+bm_status_t
+bm_catalogue_set_max (bm_catalogue_t *self, int64_t *set_id_p, bm_error_t *error)
+{
+    bm_status_t status = BM_OK;
+    sqlite3_stmt *s = bm_catalogue_prepare (self, error,
+                                            "SELECT max (coalesce ((SELECT CAST (value AS INTEGER) "
+                                            "FROM meta WHERE key = 'greatest_set'), 0), "
+                                            "coalesce ((SELECT max (set_id) FROM sets), 0), "
+                                            "coalesce ((SELECT max (set_id) FROM backups), 0))",
+                                            "");
+    *set_id_p = bm_catalogue_step (self, s, &status, error) ? sqlite3_column_int64 (s, 0) : 0;
+    sqlite3_finalize (s);
+    return status;
+}
+
+bm_status_t
+bm_catalogue_set_open (bm_catalogue_t *self, uint64_t run, int64_t set_id, bm_set_type_t type,
+                       const char *sequence, const char *history_time,
+                       const bm_group_database_t *databases, size_t count, bm_error_t *error)
+{
+    bm_status_t status = bm_catalogue_begin (self, error);
+    if (!status)
+        status = bm_catalogue_run (
+            self, error,
+            "INSERT INTO sets (set_id, type, run, sequence, history_time, databases, "
+            "began_us) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "ititt"
+            "ii",
+            set_id, bm_set_type_name (type), (int64_t)run, sequence, history_time, (int64_t)count,
+            bm_catalogue_now ());
+    for (size_t i = 0; !status && i < count; i++)
+        status = bm_catalogue_run (self, error,
+                                   "INSERT INTO set_databases (set_id, server, database, instance) "
+                                   "VALUES (?, ?, ?, ?)",
+                                   "ittt", set_id, databases[i].server, databases[i].database,
+                                   databases[i].instance);
+    if (!status)
+        status = s_set_seen (self, set_id, error);
+    return bm_catalogue_end (self, status, error);
+}
+
+bm_status_t
+bm_catalogue_set_mark (bm_catalogue_t *self, int64_t set_id, const char *mark, const char *sequence,
+                       const bm_outcome_t *outcome, int64_t window_us, int64_t fence_ms,
+                       bm_error_t *error)
+{
+    return bm_catalogue_run (
+        self, error,
+        "UPDATE sets SET mark = ?, sequence = coalesce (?, sequence), outcome = ?, "
+        "window_us = nullif (?, -1), fence_ms = nullif (?, -1) WHERE set_id = ?",
+        "tttiii", mark, sequence, outcome ? bm_outcome_name (*outcome) : NULL, window_us, fence_ms,
+        set_id);
+}
+
+bm_status_t
+bm_catalogue_set_end (bm_catalogue_t *self, int64_t set_id, bool complete, bm_error_t *error)
+{
+    bm_status_t status = bm_catalogue_begin (self, error);
+    if (!status)
+        status =
+            bm_catalogue_run (self, error,
+                              "UPDATE sets SET complete = ?, ended_us = ?, "
+                              "closed = CASE WHEN ?1 THEN NULL ELSE closed END WHERE set_id = ?",
+                              "iii", (int64_t)complete, bm_catalogue_now (), set_id);
+    /*  An older full that is still under repair has become pointless by a newer complete one. */
+    if (!status && complete)
+        status = bm_catalogue_run (
+            self, error,
+            "UPDATE sets SET closed = 'a later full set is complete' "
+            "WHERE type = 'db' AND complete = 0 AND closed IS NULL AND set_id < ?1 "
+            "AND (SELECT type FROM sets WHERE set_id = ?1) = 'db'",
+            "i", set_id);
+    return bm_catalogue_end (self, status, error);
+}
+
+bm_status_t
+bm_catalogue_set_close (bm_catalogue_t *self, int64_t set_id, const char *reason, bm_error_t *error)
+{
+    return bm_catalogue_run (self, error,
+                             "UPDATE sets SET closed = ?, ended_us = coalesce (ended_us, ?) "
+                             "WHERE set_id = ? AND complete = 0",
+                             "tii", reason, bm_catalogue_now (), set_id);
+}
+
+#define S_SET_COLUMNS                                                                              \
+    "SELECT set_id, type, run, sequence, mark, history_time, outcome, complete, closed, "          \
+    "databases, "                                                                                  \
+    "(SELECT count(*) FROM (SELECT DISTINCT server, database FROM backups b WHERE b.set_id = "     \
+    "sets.set_id)), began_us, coalesce (ended_us, -1), coalesce (window_us, -1), "                 \
+    "coalesce (fence_ms, -1) FROM sets "
+
+static void
+s_set_row (sqlite3_stmt *s, bm_set_row_t *row)
+{
+    row->set_id = sqlite3_column_int64 (s, 0);
+    bm_record_type_parse ((const char *)sqlite3_column_text (s, 1), &row->type);
+    row->run = (uint64_t)sqlite3_column_int64 (s, 2);
+    row->sequence = bm_catalogue_text (s, 3);
+    row->mark = bm_catalogue_text (s, 4);
+    row->history_time = bm_catalogue_text (s, 5);
+    row->has_outcome = !bm_catalogue_is_null (s, 6) &&
+                       bm_outcome_by_name ((const char *)sqlite3_column_text (s, 6), &row->outcome);
+    row->complete = sqlite3_column_int (s, 7);
+    row->closed = !bm_catalogue_is_null (s, 8);
+    row->databases = (size_t)sqlite3_column_int64 (s, 9);
+    row->backups = (size_t)sqlite3_column_int64 (s, 10);
+    row->began_us = sqlite3_column_int64 (s, 11);
+    row->ended_us = sqlite3_column_int64 (s, 12);
+    row->window_us = sqlite3_column_int64 (s, 13);
+    row->fence_ms = sqlite3_column_int64 (s, 14);
+}
+
+bm_status_t
+bm_catalogue_sets (bm_catalogue_t *self, size_t limit, bm_set_row_t **rows_p, size_t *count_p,
+                   bm_error_t *error)
+{
+    *rows_p = NULL;
+    *count_p = 0;
+    bm_status_t status = BM_OK;
+    sqlite3_stmt *s = bm_catalogue_prepare (
+        self, error, S_SET_COLUMNS "ORDER BY set_id DESC LIMIT ?", "i", (int64_t)limit);
+    while (bm_catalogue_step (self, s, &status, error))
+        s_set_row (s, bm_catalogue_grow (rows_p, count_p, sizeof **rows_p));
+    sqlite3_finalize (s);
+    return status;
+}
+
+bm_status_t
+bm_catalogue_set (bm_catalogue_t *self, int64_t set_id, bm_set_row_t **row_p, bm_error_t *error)
+{
+    *row_p = NULL;
+    size_t count = 0;
+    bm_status_t status = BM_OK;
+    sqlite3_stmt *s =
+        bm_catalogue_prepare (self, error, S_SET_COLUMNS "WHERE set_id = ?", "i", set_id);
+    if (bm_catalogue_step (self, s, &status, error))
+        s_set_row (s, bm_catalogue_grow (row_p, &count, sizeof **row_p));
+    sqlite3_finalize (s);
+    return status;
+}
+
+void
+bm_set_rows_destroy (bm_set_row_t **rows_p, size_t count)
+{
+    for (size_t i = 0; *rows_p && i < count; i++) {
+        bm_set_row_t *row = &(*rows_p)[i];
+        free (row->sequence);
+        free (row->mark);
+        free (row->history_time);
+    }
+    free (*rows_p);
+    *rows_p = NULL;
+}
+
+bm_status_t
+bm_catalogue_manifest_put (bm_catalogue_t *self, int64_t set_id, const char *instance,
+                           const char *file, const char *sha256, bm_error_t *error)
+{
+    return bm_catalogue_run (
+        self, error,
+        "INSERT OR REPLACE INTO manifests (set_id, instance, file, sha256, at_us) "
+        "VALUES (?, ?, ?, ?, ?)",
+        "itt"
+        "ti",
+        set_id, instance, file, sha256, bm_catalogue_now ());
+}
