@@ -1,0 +1,85 @@
+/*  coordinator/shell/work.c */
+#include "coordinator/shell/work.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/names.h"
+
+bool
+bm_work_wait (bm_work_t *self, int64_t timeout_ms)
+{
+    bm_agents_wait (self->agents, timeout_ms < 0 ? 0 : timeout_ms, bm_stop_fd (self->stop));
+    return bm_stop_requested (self->stop);
+}
+
+static void
+s_lost (bm_work_t *self, const bm_error_t *why)
+{
+    self->lock_held = false;
+    bm_report_warn (self->report, "the backup lock was lost: %s", why->text);
+    bm_progress_say (self->progress, "lock_lost", "The backup lock was lost: %s", why->text);
+    bm_error_t error = {0};
+    if (bm_catalogue_event (self->catalogue, self->run, "lock-lost", why->text, &error) != BM_OK)
+        bm_log_error ("%s", error.text);
+}
+
+bool
+bm_work_probe (bm_work_t *self, bool now)
+{
+    int64_t now_ms = bm_clock_mono_ms ();
+    if (!self->management || !self->lock_held || (!now && now_ms < self->next_probe_ms))
+        return self->lock_held || !self->management;
+    bm_error_t error = {0};
+    if (bm_management_probe (self->management, &error) != BM_OK)
+        s_lost (self, &error);
+    self->next_probe_ms = bm_clock_mono_ms () + self->settings->lock_probe_ms;
+    return self->lock_held;
+}
+
+bool
+bm_work_relock (bm_work_t *self)
+{
+    int64_t now_ms = bm_clock_mono_ms ();
+    if (self->lock_held || !self->management)
+        return true;
+    if (now_ms < self->next_probe_ms)
+        return false;
+    bm_error_t error = {0};
+    self->lock_held = bm_management_lock (self->management, 0, NULL, NULL, &error) == BM_OK;
+    self->next_probe_ms = bm_clock_mono_ms () + self->settings->lock_probe_ms;
+    if (!self->lock_held)
+        return false;
+    bm_progress_say (self->progress, "lock_held", "The backup lock is held again");
+    if (bm_catalogue_event (self->catalogue, self->run, "lock-held", "again", &error) != BM_OK)
+        bm_log_error ("%s", error.text);
+    return true;
+}
+
+int
+bm_work_zone_minutes (const bm_work_t *self, int64_t utc_us)
+{
+    if (self->settings->time_zone == BM_ZONE_UTC)
+        return 0;
+    time_t seconds = (time_t)(utc_us / 1000000);
+    struct tm local;
+    if (!localtime_r (&seconds, &local))
+        return 0;
+    return (int)(local.tm_gmtoff / 60);
+}
+
+bm_status_t
+bm_work_mark_name (const bm_work_t *self, const char *before, char *mark, bm_error_t *error)
+{
+    int64_t now_us = bm_clock_utc_us ();
+    int minutes = bm_work_zone_minutes (self, now_us);
+    bm_status_t status = bm_names_mark (self->settings->mark_prefix, now_us, minutes, mark, error);
+    /*  A name is a tick of datetime, 1/300 s: the next one is the next name. */
+    while (status == BM_OK && before && strcmp (before, mark) == 0) {
+        now_us += 3334;
+        status = bm_names_mark (self->settings->mark_prefix, now_us, minutes, mark, error);
+    }
+    return status;
+}
