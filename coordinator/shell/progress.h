@@ -26,8 +26,9 @@ void bm_progress_event (bm_progress_t *self, const char *event, json_t *values, 
 
 /*  A backup that runs: an event, on a terminal the host's line; without one, a plain line at most every 30 s. percent < 0 =
  *  unknown. */
-void bm_progress_backup (bm_progress_t *self, const char *host, const char *database, const char *step,
-                         double percent, int64_t elapsed_ms, int64_t since_change_ms);
+void
+bm_progress_backup (bm_progress_t *self, const char *host, const char *database, const char *step,
+                    double percent, int64_t elapsed_ms, int64_t since_change_ms);
 /*  The host has nothing running any more: its line goes. */
 void bm_progress_host_done (bm_progress_t *self, const char *host);
 

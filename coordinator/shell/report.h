@@ -12,13 +12,13 @@
 
 typedef struct bm_report_database {
     char *server, *database;
-    char *file;                 /* device; NULL = none */
-    int64_t bytes;              /* of the file as far as known; -1 */
+    char *file;    /* device; NULL = none */
+    int64_t bytes; /* of the file as far as known; -1 */
     char *first_lsn, *last_lsn, *mark_lsn;
-    int64_t ms;                 /* -1 = was not run */
+    int64_t ms; /* -1 = was not run */
     bm_database_status_t status;
     bool recorded;
-    bm_error_t error;           /* why it failed or was skipped */
+    bm_error_t error; /* why it failed or was skipped */
     bm_sql_messages_t *messages;
 } bm_report_database_t;
 
@@ -31,13 +31,14 @@ typedef struct bm_report_attempt {
 typedef struct bm_report_set {
     int64_t set_id;
     bm_set_type_t type;
-    char *mark;                 /* NULL = none was placed */
+    char *mark; /* NULL = none was placed */
     bool has_outcome;
     bm_outcome_t outcome;
-    char *reason;               /* of the outcome, for people */
+    char *reason; /* of the outcome, for people */
     bool complete;
     int64_t window_us, fence_ms; /* -1 = none */
-    bm_report_attempt_t *attempts; /* every round but the one whose mark the set carries, that may have left a mark */
+    bm_report_attempt_t *
+        attempts; /* every round but the one whose mark the set carries, that may have left a mark */
     size_t attempt_count;
     bm_report_database_t *databases;
     size_t database_count;
@@ -46,15 +47,15 @@ typedef struct bm_report_set {
 
 typedef struct bm_report {
     char *group;
-    char *command;              /* "run" */
+    char *command; /* "run" */
     uint64_t run;
     bm_report_set_t **sets;
     size_t set_count;
     char **warnings;
     size_t warning_count;
-    char **notes;               /* what was settled, why no full: for people only */
+    char **notes; /* what was settled, why no full: for people only */
     size_t note_count;
-    bm_error_t error;           /* the most severe */
+    bm_error_t error; /* the most severe */
     int64_t began_us, ended_us;
     bool exit_on_warnings;
 } bm_report_t;
@@ -62,14 +63,16 @@ typedef struct bm_report {
 bm_report_t *bm_report_new (const char *command);
 void bm_report_destroy (bm_report_t **self_p);
 
-void bm_report_warn (bm_report_t *self, const char *format, ...) __attribute__ ((format (printf, 2, 3)));
-void bm_report_note (bm_report_t *self, const char *format, ...) __attribute__ ((format (printf, 2, 3)));
+void
+bm_report_warn (bm_report_t *self, const char *format, ...) __attribute__ ((format (printf, 2, 3)));
+void
+bm_report_note (bm_report_t *self, const char *format, ...) __attribute__ ((format (printf, 2, 3)));
 /*  Keeps the more severe of this one and what was there; equal: the first. BM_OK is ignored. */
 void bm_report_fail (bm_report_t *self, const bm_error_t *error);
 
 /*  A set with room for so many databases; owned by the report. */
-bm_report_set_t *bm_report_set_add (bm_report_t *self, int64_t set_id, bm_set_type_t type,
-                                    size_t databases);
+bm_report_set_t *
+bm_report_set_add (bm_report_t *self, int64_t set_id, bm_set_type_t type, size_t databases);
 void bm_report_attempt_add (bm_report_set_t *set, const char *mark, bm_outcome_t outcome,
                             const char *reason);
 

@@ -1,0 +1,399 @@
+/*  coordinator/shell/report.c */
+#include "coordinator/shell/report.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "coordinator/shell/progress.h"
+
+bm_report_t *
+bm_report_new (const char *command)
+{
+    bm_report_t *self = bm_alloc (sizeof *self);
+    self->command = bm_strdup (command);
+    self->began_us = bm_clock_utc_us ();
+    return self;
+}
+
+static void
+s_set_destroy (bm_report_set_t *set)
+{
+    for (size_t i = 0; i < set->database_count; i++) {
+        bm_report_database_t *database = &set->databases[i];
+        free (database->server);
+        free (database->database);
+        free (database->file);
+        free (database->first_lsn);
+        free (database->last_lsn);
+        free (database->mark_lsn);
+        bm_sql_messages_destroy (&database->messages);
+    }
+    for (size_t i = 0; i < set->attempt_count; i++) {
+        free (set->attempts[i].mark);
+        free (set->attempts[i].reason);
+    }
+    free (set->databases);
+    free (set->attempts);
+    free (set->mark);
+    free (set->reason);
+    free (set);
+}
+
+static void
+s_texts_destroy (char **texts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free (texts[i]);
+    free (texts);
+}
+
+void
+bm_report_destroy (bm_report_t **self_p)
+{
+    bm_report_t *self = *self_p;
+    if (!self)
+        return;
+    for (size_t i = 0; i < self->set_count; i++)
+        s_set_destroy (self->sets[i]);
+    free (self->sets);
+    s_texts_destroy (self->warnings, self->warning_count);
+    s_texts_destroy (self->notes, self->note_count);
+    free (self->group);
+    free (self->command);
+    free (self);
+    *self_p = NULL;
+}
+
+/*  Takes the text; the same text is told once. */
+static void
+s_add_text (char ***texts, size_t *count, char *text)
+{
+    for (size_t i = 0; i < *count; i++)
+        if (strcmp ((*texts)[i], text) == 0) {
+            free (text);
+            return;
+        }
+    *texts = bm_realloc (*texts, (*count + 1) * sizeof **texts);
+    (*texts)[(*count)++] = text;
+}
+
+__attribute__ ((format (printf, 1, 0))) static char *
+s_format (const char *format, va_list arguments)
+{
+    char text[2048];
+    vsnprintf (text, sizeof text, format, arguments);
+    return bm_strdup (text);
+}
+
+void
+bm_report_warn (bm_report_t *self, const char *format, ...)
+{
+    va_list arguments;
+    va_start (arguments, format);
+    s_add_text (&self->warnings, &self->warning_count, s_format (format, arguments));
+    va_end (arguments);
+}
+
+void
+bm_report_note (bm_report_t *self, const char *format, ...)
+{
+    va_list arguments;
+    va_start (arguments, format);
+    s_add_text (&self->notes, &self->note_count, s_format (format, arguments));
+    va_end (arguments);
+}
+
+void
+bm_report_fail (bm_report_t *self, const bm_error_t *error)
+{
+    if (error->status == BM_OK)
+        return;
+    if (self->error.status == BM_OK ||
+        bm_status_worse (self->error.status, error->status) != self->error.status)
+        self->error = *error;
+}
+
+bm_report_set_t *
+bm_report_set_add (bm_report_t *self, int64_t set_id, bm_set_type_t type, size_t databases)
+{
+    bm_report_set_t *set = bm_alloc (sizeof *set);
+    set->set_id = set_id;
+    set->type = type;
+    set->window_us = set->fence_ms = set->ms = -1;
+    set->database_count = databases;
+    set->databases = bm_alloc ((databases + 1) * sizeof *set->databases);
+    for (size_t i = 0; i < databases; i++) {
+        set->databases[i].bytes = set->databases[i].ms = -1;
+        set->databases[i].status = BM_DATABASE_PENDING;
+    }
+    self->sets = bm_realloc (self->sets, (self->set_count + 1) * sizeof (bm_report_set_t *));
+    self->sets[self->set_count++] = set;
+    return set;
+}
+
+void
+bm_report_attempt_add (bm_report_set_t *set, const char *mark, bm_outcome_t outcome,
+                       const char *reason)
+{
+    set->attempts = bm_realloc (set->attempts, (set->attempt_count + 1) * sizeof *set->attempts);
+    set->attempts[set->attempt_count++] =
+        (bm_report_attempt_t){bm_strdup (mark), outcome, bm_strdup (reason ? reason : "")};
+}
+
+int
+bm_report_exit_code (const bm_report_t *self)
+{
+    if (self->error.status != BM_OK && self->error.status != BM_WARNINGS)
+        return bm_status_exit_code (self->error.status);
+    bool warned = self->warning_count > 0 || self->error.status == BM_WARNINGS;
+    return warned && self->exit_on_warnings ? bm_status_exit_code (BM_WARNINGS) : 0;
+}
+
+/* ---- JSON -------------------------------------------------------------------------------------------------------- */
+
+static json_t *
+s_json_text (const char *text)
+{
+    return text ? json_string (text) : json_null ();
+}
+
+static json_t *
+s_json_number (int64_t number)
+{
+    return number >= 0 ? json_integer ((json_int_t)number) : json_null ();
+}
+
+static json_t *
+s_json_time (int64_t utc_us)
+{
+    char text[BM_CLOCK_TEXT_BYTES];
+    return utc_us > 0 ? json_string (bm_clock_rfc3339 (utc_us, text)) : json_null ();
+}
+
+static json_t *
+s_json_error (const bm_error_t *error)
+{
+    if (error->status == BM_OK)
+        return json_null ();
+    return json_pack ("{s:s, s:i, s:s, s:s}", "name", bm_status_name (error->status), "exit",
+                      bm_status_exit_code (error->status), "text", error->text, "remedy",
+                      error->remedy);
+}
+
+json_t *
+bm_report_messages_json (const bm_sql_messages_t *messages)
+{
+    json_t *array = json_array ();
+    for (size_t i = 0; messages && i < messages->count; i++) {
+        const bm_sql_message_t *it = &messages->items[i];
+        json_array_append_new (
+            array, json_pack ("{s:i, s:i, s:i, s:o, s:i, s:s}", "number", it->number, "severity",
+                              it->severity, "state", it->state, "procedure",
+                              it->procedure && it->procedure[0] ? json_string (it->procedure)
+                                                                : json_null (),
+                              "line", it->line, "text", it->text ? it->text : ""));
+    }
+    return array;
+}
+
+static json_t *
+s_json_database (const bm_report_database_t *it)
+{
+    json_t *object = json_object ();
+    json_object_set_new (object, "server", s_json_text (it->server));
+    json_object_set_new (object, "database", s_json_text (it->database));
+    json_object_set_new (object, "file", s_json_text (it->file));
+    json_object_set_new (object, "bytes", s_json_number (it->bytes));
+    json_object_set_new (object, "first_lsn", s_json_text (it->first_lsn));
+    json_object_set_new (object, "last_lsn", s_json_text (it->last_lsn));
+    json_object_set_new (object, "mark_lsn", s_json_text (it->mark_lsn));
+    json_object_set_new (object, "ms", s_json_number (it->ms));
+    bool pending = it->status == BM_DATABASE_PENDING;
+    json_object_set_new (
+        object, "status",
+        json_string (bm_database_status_name (pending ? BM_DATABASE_UNKNOWN : it->status)));
+    json_object_set_new (object, "recorded", json_boolean (it->recorded));
+    json_object_set_new (object, "messages", bm_report_messages_json (it->messages));
+    json_object_set_new (object, "error", s_json_error (&it->error));
+    return object;
+}
+
+static json_t *
+s_json_set (const bm_report_set_t *set)
+{
+    json_t *object = json_object ();
+    json_object_set_new (object, "set_id", json_integer ((json_int_t)set->set_id));
+    json_object_set_new (object, "type", json_string (bm_set_type_name (set->type)));
+    json_object_set_new (object, "mark", s_json_text (set->mark));
+    json_object_set_new (object, "outcome",
+                         set->has_outcome ? json_string (bm_outcome_name (set->outcome))
+                                          : json_null ());
+    json_object_set_new (object, "complete", json_boolean (set->complete));
+    json_object_set_new (object, "window_us", s_json_number (set->window_us));
+    json_object_set_new (object, "fence_ms", s_json_number (set->fence_ms));
+    json_t *attempts = json_array ();
+    for (size_t i = 0; i < set->attempt_count; i++)
+        json_array_append_new (attempts,
+                               json_pack ("{s:s, s:s}", "mark", set->attempts[i].mark, "outcome",
+                                          bm_outcome_name (set->attempts[i].outcome)));
+    json_object_set_new (object, "attempts", attempts);
+    json_t *databases = json_array ();
+    for (size_t i = 0; i < set->database_count; i++)
+        json_array_append_new (databases, s_json_database (&set->databases[i]));
+    json_object_set_new (object, "databases", databases);
+    return object;
+}
+
+static json_t *
+s_json_texts (char *const *texts, size_t count)
+{
+    json_t *array = json_array ();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new (array, json_string (texts[i]));
+    return array;
+}
+
+json_t *
+bm_report_json (const bm_report_t *self)
+{
+    json_t *object = json_object ();
+    json_object_set_new (object, "command", json_string (self->command));
+    json_object_set_new (object, "group", s_json_text (self->group));
+    json_object_set_new (object, "run",
+                         self->run ? json_integer ((json_int_t)self->run) : json_null ());
+    json_object_set_new (object, "began", s_json_time (self->began_us));
+    json_object_set_new (object, "ended", s_json_time (self->ended_us));
+    json_t *sets = json_array ();
+    for (size_t i = 0; i < self->set_count; i++)
+        json_array_append_new (sets, s_json_set (self->sets[i]));
+    json_object_set_new (object, "sets", sets);
+    json_object_set_new (object, "warnings", s_json_texts (self->warnings, self->warning_count));
+    json_object_set_new (object, "notes", s_json_texts (self->notes, self->note_count));
+    json_object_set_new (object, "error", s_json_error (&self->error));
+    json_object_set_new (object, "exit", json_integer (bm_report_exit_code (self)));
+    return object;
+}
+
+/* ---- text -------------------------------------------------------------------------------------------------------- */
+
+/*  Wraps at 96 columns; lines after the first are indented. */
+static void
+s_wrapped (FILE *to, const char *lead, const char *text)
+{
+    size_t indent = strlen (lead), column = indent;
+    fputs (lead, to);
+    bool first = true;
+    while (*text) {
+        size_t word = strcspn (text, " \n");
+        if (!first && column + 1 + word > 96) {
+            fprintf (to, "\n%*s", (int)indent, "");
+            column = indent;
+            first = true;
+        }
+        fprintf (to, "%s%.*s", first ? "" : " ", (int)word, text);
+        column += word + (first ? 0 : 1);
+        first = false;
+        text += word;
+        text += strspn (text, " \n");
+    }
+    fputc ('\n', to);
+}
+
+void
+bm_report_error_text (const bm_error_t *error, FILE *to)
+{
+    if (error->status == BM_OK)
+        return;
+    s_wrapped (to,
+               "error:      ", error->text[0] ? error->text : bm_status_meaning (error->status));
+    if (error->remedy[0])
+        s_wrapped (to, "what to do: ", error->remedy);
+}
+
+static int
+s_width (const bm_report_set_t *set, bool servers)
+{
+    int width = servers ? 6 : 8;
+    for (size_t i = 0; i < set->database_count; i++) {
+        const char *text = servers ? set->databases[i].server : set->databases[i].database;
+        int length = text ? (int)strlen (text) : 0;
+        width = length > width ? length : width;
+    }
+    return width;
+}
+
+static void
+s_text_database (const bm_report_database_t *it, int server_width, int database_width, FILE *to)
+{
+    char bytes[BM_PROGRESS_TEXT_BYTES], ms[BM_PROGRESS_TEXT_BYTES];
+    bool good = it->status == BM_DATABASE_OK || it->status == BM_DATABASE_OK_WITH_WARNINGS;
+    fprintf (to, "  %-*s  %-*s  %10s  %10s  %s%s\n", server_width, it->server, database_width,
+             it->database, good ? bm_progress_bytes (it->bytes, bytes) : "-",
+             bm_progress_duration (it->ms, ms), bm_database_status_name (it->status),
+             good && !it->recorded ? ", not in adm_BackupHistory yet" : "");
+    if (it->error.status == BM_OK)
+        return;
+    s_wrapped (to, "      ", it->error.text);
+    if (it->error.remedy[0])
+        s_wrapped (to, "      -> ", it->error.remedy);
+}
+
+static void
+s_text_set (const bm_report_set_t *set, FILE *to)
+{
+    char window[BM_PROGRESS_TEXT_BYTES], fence[BM_PROGRESS_TEXT_BYTES], ms[BM_PROGRESS_TEXT_BYTES];
+    size_t good = 0;
+    for (size_t i = 0; i < set->database_count; i++)
+        good += set->databases[i].status == BM_DATABASE_OK ||
+                set->databases[i].status == BM_DATABASE_OK_WITH_WARNINGS;
+    fprintf (to, "\n%s set %lld: %s, %zu of %zu databases, %s\n",
+             set->type == BM_SET_FULL ? "Full" : "Log", (long long)set->set_id,
+             set->complete ? "complete" : "INCOMPLETE", good, set->database_count,
+             bm_progress_duration (set->ms, ms));
+    if (set->type == BM_SET_LOG) {
+        fprintf (to, "  mark %s: %s, %s\n", set->mark ? set->mark : "(none)",
+                 bm_outcome_name (set->outcome), bm_outcome_meaning (set->outcome));
+        if (set->reason && set->reason[0])
+            s_wrapped (to, "       ", set->reason);
+        for (size_t i = 0; i < set->attempt_count; i++)
+            fprintf (to, "  other attempt %s: %s, %s\n", set->attempts[i].mark,
+                     bm_outcome_name (set->attempts[i].outcome), set->attempts[i].reason);
+    }
+    if (set->window_us >= 0)
+        fprintf (to, "  first COMMIT to last answer %s, tracking held still for %s\n",
+                 set->window_us < 10000 ? (snprintf (window, sizeof window, "%.1f ms",
+                                                     (double)set->window_us / 1000.0),
+                                           window)
+                                        : bm_progress_duration (set->window_us / 1000, window),
+                 bm_progress_duration (set->fence_ms, fence));
+    int server_width = s_width (set, true), database_width = s_width (set, false);
+    fprintf (to, "  %-*s  %-*s  %10s  %10s\n", server_width, "server", database_width, "database",
+             "size", "time");
+    for (size_t i = 0; i < set->database_count; i++)
+        s_text_database (&set->databases[i], server_width, database_width, to);
+}
+
+void
+bm_report_text (const bm_report_t *self, FILE *to)
+{
+    char ms[BM_PROGRESS_TEXT_BYTES];
+    if (self->run)
+        fprintf (to, "%s of group %s, run %llu, %s\n", self->command,
+                 self->group ? self->group : "?", (unsigned long long)self->run,
+                 bm_progress_duration ((self->ended_us - self->began_us) / 1000, ms));
+    for (size_t i = 0; i < self->note_count; i++)
+        s_wrapped (to, "  ", self->notes[i]);
+    for (size_t i = 0; i < self->set_count; i++)
+        s_text_set (self->sets[i], to);
+    if (self->set_count && (self->warning_count || self->error.status != BM_OK))
+        fputc ('\n', to);
+    for (size_t i = 0; i < self->warning_count; i++)
+        s_wrapped (to, "warning:    ", self->warnings[i]);
+    bm_report_error_text (&self->error, to);
+    int code = bm_report_exit_code (self);
+    if (code)
+        fprintf (to, "exit code %d (%s)\n", code,
+                 bm_status_name (self->error.status == BM_OK ? BM_WARNINGS : self->error.status));
+}
