@@ -88,7 +88,7 @@ sh_arena_alloc (sh_arena_t *self, size_t size)
         chunk->next = self->chunks;
         self->chunks = chunk;
     }
-    void *block = (char *) chunk->data + chunk->used;
+    void *block = (char *)chunk->data + chunk->used;
     chunk->used += need;
     return block;
 }
@@ -164,9 +164,9 @@ sh_buffer_vprintf (sh_buffer_t *self, const char *format, va_list args)
     va_end (copy);
     if (size < 0)
         abort ();
-    s_reserve (self, (size_t) size);
-    vsnprintf (self->data + self->size, (size_t) size + 1, format, args);
-    self->size += (size_t) size;
+    s_reserve (self, (size_t)size);
+    vsnprintf (self->data + self->size, (size_t)size + 1, format, args);
+    self->size += (size_t)size;
 }
 
 void

@@ -16,8 +16,8 @@ void sh_arena_destroy (sh_arena_t **self_p);
 void *sh_arena_alloc (sh_arena_t *self, size_t size);
 char *sh_arena_strndup (sh_arena_t *self, const char *text, size_t size);
 char *sh_arena_strdup (sh_arena_t *self, const char *text);
-char *sh_arena_printf (sh_arena_t *self, const char *format, ...)
-    __attribute__ ((format (printf, 2, 3)));
+char *
+sh_arena_printf (sh_arena_t *self, const char *format, ...) __attribute__ ((format (printf, 2, 3)));
 
 /*  malloc and friends that abort the process when memory is out (a test double does not limp on). */
 void *sh_alloc (size_t size);

@@ -31,7 +31,7 @@ static int
 s_at (const s_lexer_t *self, size_t ahead)
 {
     size_t pos = self->pos + ahead;
-    return pos < self->size ? (unsigned char) self->source[pos] : 0;
+    return pos < self->size ? (unsigned char)self->source[pos] : 0;
 }
 
 static bool
@@ -132,11 +132,12 @@ s_lex_quoted (s_lexer_t *self, char close, sh_token_kind_t kind, size_t start)
                 break;
             self->pos++;
         }
-        sh_buffer_putc (&text, (char) c);
+        sh_buffer_putc (&text, (char)c);
         s_step (self);
     }
     self->pos++;
-    s_push (self, kind, start, line, sh_arena_strndup (self->arena, sh_buffer_text (&text), text.size));
+    s_push (self, kind, start, line,
+            sh_arena_strndup (self->arena, sh_buffer_text (&text), text.size));
     sh_buffer_free (&text);
     return true;
 }
@@ -169,9 +170,9 @@ s_lex_number (s_lexer_t *self)
             self->pos++;
     }
     int sign = s_at (self, 1) == '+' || s_at (self, 1) == '-';
-    if ((s_at (self, 0) | 0x20) == 'e' && isdigit (s_at (self, 1 + (size_t) sign))) {
+    if ((s_at (self, 0) | 0x20) == 'e' && isdigit (s_at (self, 1 + (size_t)sign))) {
         kind = SH_TOKEN_FLOAT;
-        self->pos += 1 + (size_t) sign;
+        self->pos += 1 + (size_t)sign;
         while (isdigit (s_at (self, 0)))
             self->pos++;
     }
@@ -195,8 +196,8 @@ s_lex_word (s_lexer_t *self)
 static bool
 s_lex_operator (s_lexer_t *self)
 {
-    static const char *const pairs[] = {"<>", "!=", "<=", ">=", "!<", "!>", "+=", "-=", "*=",
-                                        "/=", "%=", "&=", "|=", "^=", "::", NULL};
+    static const char *const pairs[] = {"<>", "!=", "<=", ">=", "!<", "!>", "+=", "-=",
+                                        "*=", "/=", "%=", "&=", "|=", "^=", "::", NULL};
     size_t start = self->pos;
     for (size_t i = 0; pairs[i]; i++)
         if (s_at (self, 0) == pairs[i][0] && s_at (self, 1) == pairs[i][1]) {
@@ -211,7 +212,8 @@ s_lex_operator (s_lexer_t *self)
         return s_fail (self, 102, self->line, message);
     }
     self->pos++;
-    s_push (self, SH_TOKEN_OP, start, self->line, sh_arena_strndup (self->arena, self->source + start, 1));
+    s_push (self, SH_TOKEN_OP, start, self->line,
+            sh_arena_strndup (self->arena, self->source + start, 1));
     return true;
 }
 

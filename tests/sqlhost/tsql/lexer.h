@@ -15,10 +15,10 @@ typedef enum {
     SH_TOKEN_DECIMAL,
     SH_TOKEN_FLOAT,
     SH_TOKEN_MONEY,
-    SH_TOKEN_BINARY,  /* 0xABCD: text holds the hex digits */
-    SH_TOKEN_VAR,     /* @x, the name with its @ */
-    SH_TOKEN_GLOBAL,  /* @@x */
-    SH_TOKEN_OP       /* punctuation: text is the operator */
+    SH_TOKEN_BINARY, /* 0xABCD: text holds the hex digits */
+    SH_TOKEN_VAR,    /* @x, the name with its @ */
+    SH_TOKEN_GLOBAL, /* @@x */
+    SH_TOKEN_OP      /* punctuation: text is the operator */
 } sh_token_kind_t;
 
 typedef struct {
