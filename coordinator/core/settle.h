@@ -84,8 +84,8 @@ typedef struct bm_settle_in {
     size_t proof_count;
     const bm_settle_fact_t *facts;
     size_t fact_count;
-    bool
-        fork_changed; /* the management database is on another recovery fork than the catalogue knew */
+    /*  The management database is on another recovery fork than the catalogue knew: it was restored. */
+    bool fork_changed;
     bool accept_doubtful; /* policy doubtful = warn */
 } bm_settle_in_t;
 
@@ -105,10 +105,10 @@ typedef struct bm_settle_out {
     size_t outcome_count;
     bm_mark_proof_t *proofs; /* to be stored */
     size_t proof_count;
-    bm_backups_t
-        backups; /* to be stored in the catalogue (ours and others'), new ones or newly assigned */
-    bm_backups_t
-        rows; /* to be inserted in adm_BackupHistory: set_id, mark and type are filled in */
+    /*  To be stored in the catalogue, ours and others': new ones, or newly assigned to a set. */
+    bm_backups_t backups;
+    /*  To be inserted in adm_BackupHistory; set_id, mark and type are filled in. */
+    bm_backups_t rows;
     int64_t *complete; /* set ids for SetComplete = 1, when all `rows` of theirs are in */
     size_t complete_count;
     int64_t *close; /* set ids for which nothing more can come: a log set that stays incomplete */
