@@ -52,6 +52,10 @@ bm_sql_query_t *bm_sql_query_new (const char *batch);
 /*  A call of a stored procedure by RPC: "[db].dbo.sp_x"; parameters by name, also OUTPUT. */
 bm_sql_query_t *bm_sql_call_new (const char *procedure);
 void bm_sql_query_destroy (bm_sql_query_t **self_p);
+/*  The parameters of a batch become variables declared at the head of the plain batch. For a batch that leaves a
+ *  transaction open or SET options behind it: under sp_executesql the first brings error 266, and the second ends
+ *  with it. */
+void bm_sql_query_inline (bm_sql_query_t *self);
 void bm_sql_query_text (bm_sql_query_t *self, const char *name, const char *value);
 void bm_sql_query_int (bm_sql_query_t *self, const char *name, int64_t value); /* bigint */
 void bm_sql_query_bit (bm_sql_query_t *self, const char *name, bool value);
