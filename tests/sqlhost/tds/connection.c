@@ -33,6 +33,7 @@ struct sh_connection {
     void *session;  /* under lock; set from open until close */
     bool busy;      /* under lock: a request runs */
     bool attention; /* under lock: seen while it ran */
+    bool stopping;  /* under lock: the session was told that the server stops */
 };
 
 static int64_t
@@ -177,7 +178,7 @@ sh_connection_look (sh_connection_t *self, bool hung)
     sh_watch_t next = SH_WATCH_NOTHING;
 
     pthread_mutex_lock (&self->lock);
-    if (self->busy) {
+    if (self->busy && !self->stopping) {
         ssize_t got = recv (self->options.fd, &type, 1, MSG_PEEK | MSG_DONTWAIT);
         bool nothing = got < 0 && (errno == EAGAIN || errno == EINTR);
         hung = hung || atomic_load (&self->ended) || got == 0 || (got < 0 && !nothing);
@@ -201,6 +202,7 @@ sh_connection_stop (sh_connection_t *self, bool hard)
 {
     atomic_store (&self->ended, true);
     pthread_mutex_lock (&self->lock);
+    self->stopping = true;
     if (self->session)
         self->options.backend->cancel (self->session, SH_CANCEL_SHUTDOWN);
     pthread_mutex_unlock (&self->lock);
