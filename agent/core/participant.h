@@ -15,7 +15,7 @@
  *      ROLLBACK     -> MARK_GONE (also of a START_MARK that is still running: interrupt it)
  *      END_FENCE    -> FENCE_ENDED or FENCE_FELL (also of a START_FENCE that is still running: FENCE_FELL)
  *      COMMIT       -> COMMIT_ANSWERED
- *  - Answers are kept by operation id for BM_DEED_REPEAT, at least until the order's expiry.
+ *  - Answers, refusals too, are kept by operation id for BM_DEED_REPEAT, at least until the order's expiry.
  *  - TICK at bm_participant_due_ms or any time later.
  */
 #ifndef BM_PARTICIPANT_H
@@ -24,14 +24,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "agent/core/gate.h"
 #include "common/error.h"
-#include "common/limits.h"
 
-#define BM_PARTICIPANT_GROUPS 16   /* whose epochs are known; the longest silent one is forgotten */
-#define BM_PARTICIPANT_SEEN   4096 /* operation ids kept until their expiry; when all live: BUSY */
-#define BM_PARTICIPANT_FENCES 64   /* tracking databases of one instance */
-#define BM_PARTICIPANT_DEEDS  (BM_PARTICIPANT_FENCES * 2 + 16) /* of one step */
-#define BM_FENCE_TIME_BYTES   40
+#define BM_PARTICIPANT_DEEDS (BM_PARTICIPANT_FENCES * 2 + 16) /* of one step */
 
 typedef enum {
     BM_PARTICIPANT_IDLE, /* nothing is held */
@@ -44,53 +40,6 @@ typedef enum {
     BM_PARTICIPANT_ENDING,     /* rollback and releases are under way */
     BM_PARTICIPANT_STATE_COUNT
 } bm_participant_state_t;
-
-/*  Bits: of the key that asks. */
-typedef enum { BM_DUTY_STATUS = 1, BM_DUTY_BACKUP = 2, BM_DUTY_RESTORE = 4 } bm_duty_t;
-
-typedef enum {
-    BM_ORDER_STATUS,  /* duty status; passed on */
-    BM_ORDER_PREPARE, /* duty backup; passed on */
-    BM_ORDER_FENCE,   /* fence_count, lease_ms */
-    BM_ORDER_MARK,    /* fences, lease_ms */
-    BM_ORDER_SAMPLE,
-    BM_ORDER_COMMIT,  /* fences, transaction_id */
-    BM_ORDER_RELEASE, /* fences */
-    BM_ORDER_ABORT,
-    BM_ORDER_PROVE,
-    BM_ORDER_BACKUP, /* and whatever else only needs the duty backup: passed on */
-    BM_ORDER_SETTLE, /* passed on, after an older round of the group was ended */
-    BM_ORDER_COUNT
-} bm_order_kind_t;
-
-/*  A fence is known by these. */
-typedef struct bm_fence_identity {
-    uint64_t start_id;
-    int64_t transaction_id;
-    char login_time[BM_FENCE_TIME_BYTES];
-} bm_fence_identity_t;
-
-/*  A fence that an order names: slot = place of its database in the FENCE order's list (SIZE_MAX: it was not in
- *  it), and the identity as the order says it. */
-typedef struct bm_named_fence {
-    size_t slot;
-    bm_fence_identity_t identity;
-} bm_named_fence_t;
-
-typedef struct bm_order {
-    bm_order_kind_t kind;
-    uint32_t duties; /* of the key that asks */
-    uint64_t group;  /* bm_participant_group (key and group name) */
-    uint64_t start_id;
-    uint64_t operation_id; /* 0 is refused */
-    uint64_t epoch;
-    uint32_t round;                 /* 0 outside a round */
-    int64_t expires_ms;             /* on this agent's monotonic clock */
-    int64_t lease_ms;               /* 1 .. BM_LIMIT_LEASE_MS */
-    size_t fence_count;             /* of FENCE: how many databases; else of `fences` */
-    const bm_named_fence_t *fences; /* MARK, COMMIT, RELEASE */
-    int64_t transaction_id;         /* COMMIT: of Marked */
-} bm_order_t;
 
 typedef enum {
     BM_FACT_FENCE_TAKEN, /* slot, identity */
@@ -146,20 +95,6 @@ typedef enum {
     BM_DEED_COUNT
 } bm_deed_kind_t;
 
-/*  As Refused.Why of the wire. */
-typedef enum {
-    BM_REFUSE_STALE,
-    BM_REFUSE_EXPIRED,
-    BM_REFUSE_OLD_EPOCH,
-    BM_REFUSE_OLD_ROUND,
-    BM_REFUSE_BUSY,
-    BM_REFUSE_NO_DUTY,
-    BM_REFUSE_BAD_REQUEST,
-    BM_REFUSE_STOPPING,
-    BM_REFUSE_OUT_OF_ORDER,
-    BM_REFUSE_COUNT
-} bm_refuse_t;
-
 typedef struct bm_deed {
     bm_deed_kind_t kind;
     uint64_t operation_id; /* of the order that is answered, refused, repeated or done */
@@ -193,6 +128,7 @@ typedef enum {
 
 typedef struct bm_fence {
     bm_fence_state_t state;
+    bool taken; /* FENCE_TAKEN came: the identity is valid */
     bm_fence_identity_t identity;
     int64_t since_ms; /* FENCE_TAKEN */
     int64_t until_ms; /* FENCE_ENDED or FENCE_FELL */
@@ -215,11 +151,8 @@ void bm_participant_fact (bm_participant_t *self, const bm_fact_t *fact, int64_t
 bm_participant_state_t bm_participant_state (const bm_participant_t *self);
 const char *bm_participant_state_name (bm_participant_state_t state); /* "MARKED" */
 const char *bm_participant_reason (const bm_participant_t *self);     /* of the last row taken */
-const char *bm_order_name (bm_order_kind_t kind);                     /* "COMMIT" */
 const char *bm_fact_name (bm_fact_kind_t kind);
 const char *bm_deed_name (bm_deed_kind_t kind);
-const char *bm_refuse_name (bm_refuse_t why);   /* "OUT_OF_ORDER" */
-bm_status_t bm_refuse_status (bm_refuse_t why); /* of error.def */
 
 /*  When TICK is due: the mark's lease; INT64_MAX when nothing waits for time. */
 int64_t bm_participant_due_ms (const bm_participant_t *self);
@@ -232,9 +165,6 @@ const bm_fence_t *bm_participant_fence (const bm_participant_t *self, size_t slo
  *  is known. Both may be NULL. Valid until the next FENCE order. */
 bool bm_participant_stood (const bm_participant_t *self, const bm_named_fence_t *named,
                            const char **why_not, int64_t *held_ms);
-
-/*  Number for (key, group name): orders of one group are ordered by epoch and round among themselves. */
-uint64_t bm_participant_group (const char *key, const char *group_name);
 
 typedef struct bm_participant_row {
     bm_participant_state_t from;
