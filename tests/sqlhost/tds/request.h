@@ -1,6 +1,6 @@
 /*  tests/sqlhost/tds/request.h
- *  What a client asks for after login, parsed from a whole message: a batch (MS-TDS 2.2.6.7), remote
- *  procedure calls (2.2.6.6), transaction manager requests (2.2.6.9). Pure. */
+ *  What a client asks for after login, parsed from a whole message: a batch (MS-TDS 2.2.6.7),
+ *  remote procedure calls (2.2.6.6), transaction manager requests (2.2.6.9). Pure. */
 #ifndef SH_TDS_REQUEST_H
 #define SH_TDS_REQUEST_H
 

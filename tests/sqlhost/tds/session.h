@@ -195,14 +195,4 @@ struct sh_backend {
     void (*close) (void *session);
 };
 
-/*  ---- who implements it ---- */
-
-typedef struct sh_instance sh_instance_t;
-
-/*  tests/sqlhost/tsql: the interpreter on an open instance, which outlives it. server_name is the
- *  instance's name. Never NULL. */
-sh_backend_t *sh_backend_new (sh_instance_t *instance);
-/*  Every session must have been closed. */
-void sh_backend_destroy (sh_backend_t **self_p);
-
 #endif

@@ -1,7 +1,7 @@
 /*  tests/sqlhost/tds/sink.h
- *  The sink that turns a session's answers into tokens and packets. It holds the last DONE back until
- *  it knows whether more follows. No I/O of its own: packets go to a function.
- *  Used by the session's thread, except sh_out_stop and base.hang_up: any thread. */
+ *  The sink that turns a session's answers into tokens and packets. It holds the last DONE back
+ *  until it knows whether more follows. No I/O of its own: packets go to a function. Used by the
+ *  session's thread, except sh_out_stop and base.hang_up: any thread. */
 #ifndef SH_TDS_SINK_H
 #define SH_TDS_SINK_H
 
@@ -48,8 +48,8 @@ void sh_out_init (sh_out_t *self);
 void sh_out_free (sh_out_t *self);
 /*  A new response begins. */
 void sh_out_begin (sh_out_t *self, bool call);
-/*  The response ends: the last DONE, and the packet that ends the message. With `attention` also the
- *  DONE that answers it. False: the client is gone. */
+/*  The response ends: the last DONE, and the packet that ends the message. With `attention` also
+ *  the DONE that answers it. False: the client is gone. */
 bool sh_out_finish (sh_out_t *self, bool attention);
 /*  Appends what was written by sh_token_* (the login's tokens); nothing may be held back. */
 sh_writer_t *sh_out_raw (sh_out_t *self);

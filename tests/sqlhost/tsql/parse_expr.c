@@ -197,6 +197,21 @@ s_at_niladic (const sh_parse_t *p)
     return false;
 }
 
+/*  IIF (condition, a, b) is a CASE. */
+static sh_expr_t *
+s_iif (sh_parse_t *p, sh_expr_t *expr)
+{
+    expr->kind = SH_EXPR_CASE;
+    sh_skip (p);
+    sh_skip (p);
+    expr->whens = SH_NEW (p, sh_when_t);
+    if (!(expr->whens->when = sh_parse_condition (p)) || !sh_expect_op (p, ",")
+        || !(expr->whens->then = sh_parse_expr (p)) || !sh_expect_op (p, ",")
+        || !(expr->b = sh_parse_expr (p)) || !sh_expect_op (p, ")"))
+        return NULL;
+    return expr;
+}
+
 static sh_expr_t *
 s_column_or_function (sh_parse_t *p)
 {
@@ -228,6 +243,8 @@ s_column_or_function (sh_parse_t *p)
         p->pos += ahead + 3;
         return expr;
     }
+    if (sh_at (p, "IIF") && sh_next_is_op (p, 1, "("))
+        return s_iif (p, expr);
     if (!sh_parse_name (p, &expr->path))
         return NULL;
     return sh_at_op (p, "(") ? s_function (p, expr) : expr;

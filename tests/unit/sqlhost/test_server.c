@@ -1,5 +1,5 @@
-/*  tests/unit/sqlhost/test_server.c
- *  The whole wire, in process: our server with a scripted backend, and FreeTDS's db-lib as client. */
+/*  tests/unit/sqlhost/test_server.c The whole wire, in process: our server with a scripted backend,
+ *  and FreeTDS's db-lib as client. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
