@@ -77,7 +77,7 @@ bm_history_clear (bm_management_t *management, int days, bool local_time, bm_err
 bm_status_t
 bm_history_split (const char *device, char **location_p, char **file_p, bm_error_t *error);
 
-#define BM_HISTORY_TIME_BYTES 24
+#define BM_HISTORY_TIME_BYTES 32
 /*  "yyyy-mm-dd hh:mi:ss.mmm" in UTC, or this machine's local time. Returns buffer. */
 char *bm_history_time (int64_t utc_us, bool local, char buffer[BM_HISTORY_TIME_BYTES]);
 
