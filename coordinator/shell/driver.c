@@ -625,6 +625,15 @@ s_begins_step (bm_round_state_t before, bm_round_state_t now)
     return before != now && (now == BM_ROUND_FENCING || now == BM_ROUND_MARKING);
 }
 
+static void
+s_tell_state (driver_t *self, bm_round_state_t state)
+{
+    bm_progress_event (self->work->progress, "round",
+                       json_pack ("{s:s, s:s, s:s}", "state", bm_round_state_name (state), "mark",
+                                  self->in->mark, "why", bm_round_reason (self->round)),
+                       "%s", "");
+}
+
 /*  One event, and what follows from it. FENCE HELD from FENCING until RELEASED: nothing here waits but the fsync of the
  *  intent and the probe of the lock, both bounded. */
 static void
@@ -649,6 +658,8 @@ s_step (driver_t *self, const bm_event_t *event)
     }
     for (size_t i = 0; i < self->actions->count; i++)
         s_perform (self, &self->actions->list[i]);
+    if (before != now)
+        s_tell_state (self, now);
 }
 
 static void
