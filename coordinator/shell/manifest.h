@@ -45,7 +45,7 @@ void bm_manifest_destroy (bm_manifest_t **self_p);
 void bm_manifest_add (bm_manifest_t *self, const bm_backup_t *backup, const bm_backup_t *full,
                       const char *published);
 
-/*  "BTS_2026_11_21_02_15_01_327.btsmark.json", or "set-17.btsmark.json" without a mark. Caller frees. */
+/*  "BTS_2026_11_21_02_15_01_327.btsmark.json", or "17.btsmark.json" (the set id) without a mark. Caller frees. */
 char *bm_manifest_file_name (const bm_manifest_t *self);
 
 /*  The file's content. Caller frees. BM_LIMIT above BM_LIMIT_MANIFEST_BYTES. */
