@@ -45,7 +45,6 @@ struct bm_round {
     bool failed;    /* an instance did not answer as hoped before the first COMMIT */
     bm_round_result_t result;
     uint32_t *taken; /* of each row */
-    bool *greeted_again;
     bm_round_instance_t instances[];
 };
 
@@ -245,7 +244,6 @@ bm_round_new (const bm_round_config_t *config, bm_error_t *error)
     }
     bm_round_t *self = bm_alloc (sizeof *self + n * sizeof self->instances[0]);
     self->taken = bm_alloc (S_ROWS * sizeof self->taken[0]);
-    self->greeted_again = bm_alloc (n * sizeof self->greeted_again[0]);
     self->config = *config;
     self->reason = "not started";
     self->deadline_ms = INT64_MAX;
@@ -260,7 +258,6 @@ bm_round_destroy (bm_round_t **self_p)
 {
     if (*self_p) {
         free ((*self_p)->taken);
-        free ((*self_p)->greeted_again);
         free (*self_p);
     }
     *self_p = NULL;
@@ -449,8 +446,7 @@ s_note_gone (bm_round_t *self, bm_round_instance_t *instance, const bm_event_t *
         instance->waiting = false;
         return s_failure (self, trigger, now_ms);
     }
-    if (self->state == BM_ROUND_PROVING && instance->waiting &&
-        !self->greeted_again[event->instance])
+    if (self->state == BM_ROUND_PROVING && instance->waiting && !instance->greeted_again)
         return S_AGAIN;
     instance->waiting = false;
     return s_progress (self, now_ms);
@@ -688,7 +684,7 @@ s_prove (bm_round_t *self, int64_t now_ms, bm_actions_t *out)
     s_fences_over (self, now_ms);
     for (size_t at = 0; at < self->config.instances; at++) {
         bool lost = self->instances[at].lost;
-        self->greeted_again[at] = lost;
+        self->instances[at].greeted_again = lost;
         s_order (self, at, lost ? BM_ACTION_SEND_GREET : BM_ACTION_SEND_PROVE, out);
     }
 }
@@ -698,7 +694,7 @@ static void
 s_greet_again (bm_round_t *self, int64_t now_ms, bm_actions_t *out)
 {
     (void)now_ms;
-    self->greeted_again[self->subject] = true;
+    self->instances[self->subject].greeted_again = true;
     self->instances[self->subject].lost = true;
     s_order (self, self->subject, BM_ACTION_SEND_GREET, out);
 }

@@ -163,9 +163,10 @@ typedef struct bm_round_instance {
     bool sample2_ran;    /* L2 */
     bool in_flight;
     bool mark_dropped;
-    bool released; /* answered */
-    bool stood;    /* every fence of it, says who held them */
-    bool proved;   /* answered */
+    bool released;      /* answered */
+    bool stood;         /* every fence of it, says who held them */
+    bool greeted_again; /* in PROVING, because its agent was lost; once */
+    bool proved;        /* answered */
     bm_commit_answer_t commit;
     bm_proof_t proof;
     bool waiting; /* an answer of the present state is awaited */
