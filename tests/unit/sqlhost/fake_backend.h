@@ -7,6 +7,7 @@
 #include "tests/sqlhost/tds/session.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
