@@ -40,6 +40,7 @@ struct bm_sql {
     int64_t attention_ms; /* when it was sent; 0 = not */
     bool stopped;         /* by an interrupt, and not by the deadline */
     bool login_timed_out;
+    bool fatal; /* a message of severity 20 or more: the server ends the connection */
     bm_sql_messages_t *messages;
     const bm_sql_query_t *query;
     char *client_error; /* the first of db-lib's own */
@@ -93,6 +94,7 @@ s_on_message (DBPROCESS *process, DBINT number, int state, int severity, char *t
     bm_sql_t *self = s_session (process);
     if (!self || !self->messages)
         return 0;
+    self->fatal |= severity >= 20;
     bm_sql_message_t message = {number, severity, state, line, procedure, text};
     bm_sql_messages_add (self->messages, &message);
     if (self->query && self->query->on_message)
@@ -299,7 +301,7 @@ bm_sql_open (const bm_sql_login_t *login, bm_error_t *error)
 bool
 bm_sql_alive (const bm_sql_t *self)
 {
-    return self->process && !dbdead (self->process);
+    return self->process && !self->fatal && !dbdead (self->process);
 }
 
 const char *
@@ -440,7 +442,7 @@ s_judge (bm_sql_t *self, const bm_sql_result_t *result, bool sent, bm_error_t *e
         return bm_fail (error, BM_SQL_TIMEOUT, "%s: no answer within %lld s%s", self->server,
                         (long long)(self->query->timeout_ms + 999) / 1000,
                         dbdead (self->process) ? "; the connection was given up" : "");
-    if (dbdead (self->process))
+    if (!bm_sql_alive (self))
         return bm_fail (error, BM_SQL_LOST, "the connection to %s was lost: %s%s%s", self->server,
                         client, cause ? "; last message: " : "", cause ? cause->text : "");
     if (cause && *cause->procedure)

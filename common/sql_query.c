@@ -222,7 +222,7 @@ s_add_text (DBPROCESS *process, const char *name, const char *text)
 {
     static BYTE nothing[1] = {0};
     if (!text)
-        return dbrpcparam (process, name, 0, SYBVARCHAR, BM_SQL_PARAMETER_CHARS, 0, nothing);
+        return dbrpcparam (process, name, 0, SYBVARCHAR, -1, 0, nothing);
     return dbrpcparam (process, name, 0, SYBVARCHAR, -1, (DBINT)strlen (text),
                        (BYTE *)(uintptr_t)text);
 }

@@ -121,8 +121,8 @@ a_malformed_key_is_refused (void **state)
         "garbage",
         "curve\n    public-key = \"short\"\n    secret-key = \"short\"\n",
         /* two halves that do not belong together */
-        "curve\n    public-key = \"E!.E3[T?cM4Ayy*&u>%m]Rk8lrn7xxX*tcr>pWGx\"\n"
-        "    secret-key = \"D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs\"\n",
+        ("curve\n public-key = \"E!.E3[T?cM4Ayy*&u>%m]Rk8lrn7xxX*tcr>pWGx\"\n secret-key = "
+         "\"D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs\"\n"),
     };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         bm_error_t error = {0};
