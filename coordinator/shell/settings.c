@@ -300,11 +300,6 @@ s_read_agent (bm_settings_t *self, size_t section, bm_error_t *error)
         return bm_fail (error, BM_CONFIG,
                         "%s, line %d: an agent's section is [agent NAME], one for each agent",
                         bm_config_path (self->config), agent->line);
-    for (size_t i = 0; i + 1 < self->agent_count; i++)
-        if (bm_names_equal (self->agents[i].name, agent->name))
-            return bm_fail (error, BM_CONFIG, "%s, line %d: [agent %s] stands twice (see line %d)",
-                            bm_config_path (self->config), agent->line, agent->name,
-                            self->agents[i].line);
     bm_status_t status = bm_config_need_text (self->config, at, "address", &agent->address, error);
     if (status)
         return status;
