@@ -1,0 +1,256 @@
+/*  coordinator/commands/agents.c */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/key.h"
+#include "coordinator/commands/command.h"
+#include "coordinator/shell/agents.h"
+#include "coordinator/shell/settings.h"
+#include "coordinator/shell/translate.h"
+
+enum { STATUS_DEADLINE_MS = 5000 };
+
+typedef struct state {
+    bm_settings_t *settings;
+    bm_key_t *key;
+    bm_agents_t *agents;
+    bm_error_t error;   /* the most severe */
+    char ***activities; /* per agent, NULL-terminated, or NULL */
+    size_t waiting;
+} state_t;
+
+static void
+s_worse (state_t *self, const bm_error_t *error)
+{
+    if (error->status != BM_OK &&
+        (self->error.status == BM_OK ||
+         bm_status_worse (self->error.status, error->status) != self->error.status))
+        self->error = *error;
+}
+
+static void
+s_on_status (void *argument, size_t agent, const Btsmark__Envelope *answer, const bm_error_t *error)
+{
+    state_t *self = argument;
+    self->waiting--;
+    if (error->status != BM_OK || answer->body_case != BTSMARK__ENVELOPE__BODY_STATUS_REPORT) {
+        s_worse (self, error);
+        return;
+    }
+    const Btsmark__StatusReport *report = answer->status_report;
+    char **texts = bm_alloc ((report->n_activities + 1) * sizeof *texts);
+    for (size_t i = 0; i < report->n_activities; i++)
+        texts[i] = bm_strdup (report->activities[i]);
+    self->activities[agent] = texts;
+}
+
+static void
+s_ask (state_t *self)
+{
+    bm_agents_greet_all (self->agents, self->settings->connect_timeout_ms);
+    for (size_t i = 0; i < bm_agents_count (self->agents); i++) {
+        if (!bm_agents_greeting (self->agents, i, NULL))
+            continue;
+        Btsmark__Envelope envelope = BTSMARK__ENVELOPE__INIT;
+        Btsmark__Status status = BTSMARK__STATUS__INIT;
+        envelope.body_case = BTSMARK__ENVELOPE__BODY_STATUS;
+        envelope.status = &status;
+        bm_order_t order = {
+            .deadline_ms = STATUS_DEADLINE_MS, .on_answer = s_on_status, .argument = self};
+        self->waiting++;
+        bm_agents_order (self->agents, i, &envelope, &order);
+    }
+    while (self->waiting)
+        bm_agents_wait (self->agents, 1000, -1);
+}
+
+/* ---- text -------------------------------------------------------------------------------------------------------- */
+
+static void
+s_print_instances (const Btsmark__Greeting *greeting)
+{
+    for (size_t i = 0; i < greeting->n_instances; i++) {
+        const Btsmark__Instance *it = greeting->instances[i];
+        bm_error_t fault = {0};
+        bm_translate_fault (it->fault, &fault);
+        if (fault.status == BM_OK) {
+            printf ("    instance %-16s SQL Server %s, answers as %s", it->name,
+                    it->version[0] ? it->version : "?", it->real_name);
+            for (size_t k = 0; k < it->n_aliases; k++)
+                printf ("%s%s", k == 0 ? ", also called " : ", ", it->aliases[k]);
+            putchar ('\n');
+        } else {
+            printf ("    instance %-16s SQL Server does not answer\n", it->name);
+            bm_report_error_text (&fault, stdout);
+        }
+    }
+}
+
+static void
+s_print_agent (state_t *self, size_t agent)
+{
+    bm_error_t error = {0};
+    const Btsmark__Greeting *greeting = bm_agents_greeting (self->agents, agent, &error);
+    printf ("%-16s %-32s ", bm_agents_name (self->agents, agent),
+            bm_agents_address (self->agents, agent));
+    if (!greeting) {
+        printf ("%s\n", bm_status_name (error.status));
+        bm_report_error_text (&error, stdout);
+        return;
+    }
+    printf ("ok, version %s, clock %+lld ms, %u at a time, duties:", greeting->product_version,
+            (long long)bm_agents_clock_offset_ms (self->agents, agent),
+            (unsigned)greeting->parallel_per_host);
+    for (size_t i = 0; i < greeting->n_duties; i++)
+        printf ("%s %s", i ? "," : "", greeting->duties[i]);
+    putchar ('\n');
+    s_print_instances (greeting);
+    for (size_t i = 0; self->activities[agent] && self->activities[agent][i]; i++)
+        printf ("    now: %s\n", self->activities[agent][i]);
+}
+
+/* ---- JSON -------------------------------------------------------------------------------------------------------- */
+
+static json_t *
+s_json_error (const bm_error_t *error)
+{
+    if (error->status == BM_OK)
+        return json_null ();
+    return json_pack ("{s:s, s:i, s:s, s:s}", "name", bm_status_name (error->status), "exit",
+                      bm_status_exit_code (error->status), "text", error->text, "remedy",
+                      error->remedy);
+}
+
+static json_t *
+s_json_instances (const Btsmark__Greeting *greeting)
+{
+    json_t *array = json_array ();
+    for (size_t i = 0; greeting && i < greeting->n_instances; i++) {
+        const Btsmark__Instance *it = greeting->instances[i];
+        bm_error_t fault = {0};
+        bm_translate_fault (it->fault, &fault);
+        json_t *aliases = json_array ();
+        for (size_t k = 0; k < it->n_aliases; k++)
+            json_array_append_new (aliases, json_string (it->aliases[k]));
+        json_array_append_new (
+            array, json_pack ("{s:s, s:o, s:o, s:o, s:o}", "name", it->name, "real_name",
+                              it->real_name[0] ? json_string (it->real_name) : json_null (),
+                              "version", it->version[0] ? json_string (it->version) : json_null (),
+                              "aliases", aliases, "error", s_json_error (&fault)));
+    }
+    return array;
+}
+
+static json_t *
+s_json_agent (state_t *self, size_t agent)
+{
+    bm_error_t error = {0};
+    const Btsmark__Greeting *greeting = bm_agents_greeting (self->agents, agent, &error);
+    json_t *duties = json_array (), *activities = json_array ();
+    for (size_t i = 0; greeting && i < greeting->n_duties; i++)
+        json_array_append_new (duties, json_string (greeting->duties[i]));
+    for (size_t i = 0; self->activities[agent] && self->activities[agent][i]; i++)
+        json_array_append_new (activities, json_string (self->activities[agent][i]));
+    return json_pack (
+        "{s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+        bm_agents_name (self->agents, agent), "address", bm_agents_address (self->agents, agent),
+        "reachable", greeting != NULL, "version",
+        greeting ? json_string (greeting->product_version) : json_null (), "clock_offset_ms",
+        greeting ? json_integer ((json_int_t)bm_agents_clock_offset_ms (self->agents, agent))
+                 : json_null (),
+        "duties", duties, "instances", s_json_instances (greeting), "activities", activities,
+        "error", s_json_error (&error));
+}
+
+/* ---- the command ------------------------------------------------------------------------------------------------- */
+
+static bool
+s_open (state_t *self, const bm_options_t *options)
+{
+    self->settings = bm_settings_load (options->config, &self->error);
+    if (self->settings)
+        self->key = bm_key_load (self->settings->key_file, &self->error);
+    if (!self->key)
+        return false;
+    bm_agents_options_t opening = {.key = self->key,
+                                   .group = self->settings->group,
+                                   .heartbeat_ms = self->settings->heartbeat_ms};
+    self->agents = bm_agents_new (&opening, &self->error);
+    for (size_t i = 0; self->agents && i < self->settings->agent_count; i++)
+        if (bm_agents_add (self->agents, self->settings->agents[i].name,
+                           self->settings->agents[i].address, self->settings->agents[i].server_key,
+                           &self->error) != BM_OK)
+            return false;
+    return self->agents != NULL;
+}
+
+static void
+s_collect_errors (state_t *self)
+{
+    for (size_t i = 0; i < bm_agents_count (self->agents); i++) {
+        bm_error_t error = {0};
+        const Btsmark__Greeting *greeting = bm_agents_greeting (self->agents, i, &error);
+        for (size_t k = 0; greeting && k < greeting->n_instances; k++)
+            if (error.status == BM_OK)
+                bm_translate_fault (greeting->instances[k]->fault, &error);
+        s_worse (self, &error);
+    }
+}
+
+static void
+s_close (state_t *self)
+{
+    size_t count = self->agents ? bm_agents_count (self->agents) : 0;
+    for (size_t i = 0; self->activities && i < count; i++) {
+        for (size_t k = 0; self->activities[i] && self->activities[i][k]; k++)
+            free (self->activities[i][k]);
+        free (self->activities[i]);
+    }
+    free (self->activities);
+    bm_agents_destroy (&self->agents);
+    bm_key_destroy (&self->key);
+    bm_settings_destroy (&self->settings);
+}
+
+static int
+s_agents (const bm_options_t *options)
+{
+    state_t self = {0};
+    if (!s_open (&self, options)) {
+        int failed = bm_command_fail (options, "agents", &self.error);
+        s_close (&self);
+        return failed;
+    }
+    size_t count = bm_agents_count (self.agents);
+    self.activities = bm_alloc ((count + 1) * sizeof *self.activities);
+    s_ask (&self);
+    s_collect_errors (&self);
+    int code = bm_status_exit_code (self.error.status);
+    if (options->json) {
+        json_t *agents = json_array ();
+        for (size_t i = 0; i < count; i++)
+            json_array_append_new (agents, s_json_agent (&self, i));
+        bm_command_print_json (json_pack ("{s:s, s:o, s:o, s:i}", "group", self.settings->group,
+                                          "agents", agents, "error", s_json_error (&self.error),
+                                          "exit", code));
+    } else {
+        for (size_t i = 0; i < count; i++)
+            s_print_agent (&self, i);
+    }
+    s_close (&self);
+    return code;
+}
+
+const bm_command_t bm_command_agents = {
+    "agents", "does every agent answer, and its SQL Server?",
+    "btsmark agents: greets every agent of btsmark.ini at once and shows for each whether it "
+    "answers, its\n"
+    "version, how far its clock is off, what this coordinator's key may do there, the SQL Server "
+    "instances\n"
+    "it serves with their real names, and what it is doing now. What is wrong comes with what to "
+    "do.\n"
+    "\n"
+    "Examples:\n"
+    "  btsmark agents            after installing, and whenever a run says UNREACHABLE or REFUSED\n"
+    "  btsmark agents --json     for a monitor; the exit code is that of the most severe error\n",
+    BM_TAKES_JSON, s_agents};

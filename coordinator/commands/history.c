@@ -1,0 +1,321 @@
+/*  coordinator/commands/history.c */
+#include <stdlib.h>
+#include <string.h>
+
+#include "coordinator/commands/command.h"
+#include "coordinator/shell/catalogue.h"
+#include "coordinator/shell/history.h"
+#include "coordinator/shell/progress.h"
+
+/*  One set, as the group's table and the catalogue tell it together. */
+typedef struct entry {
+    bm_history_set_t *set; /* NULL: no row in adm_BackupHistory */
+    bm_set_row_t *row;     /* NULL: not in this catalogue */
+    bm_history_row_t *rows;
+    size_t row_count;
+    bm_backups_t backups;
+} entry_t;
+
+typedef struct state {
+    bm_settings_t *settings;
+    bm_management_t *management;
+    bm_catalogue_t *catalogue;
+    bm_history_set_t *sets;
+    size_t set_count;
+    bm_set_row_t *known;
+    size_t known_count;
+    entry_t *entries;
+    size_t count;
+    char *warning; /* why one of the two is missing */
+} state_t;
+
+static int64_t
+s_id (const entry_t *entry)
+{
+    return entry->set ? entry->set->set_id : entry->row->set_id;
+}
+
+static int
+s_newest_first (const void *a, const void *b)
+{
+    int64_t x = s_id (a), y = s_id (b);
+    return (x < y) - (x > y);
+}
+
+static int64_t
+s_bytes (const entry_t *entry)
+{
+    int64_t bytes = entry->backups.count ? 0 : -1;
+    for (size_t i = 0; i < entry->backups.count; i++) {
+        const bm_backup_t *backup = &entry->backups.items[i];
+        bytes += backup->file_bytes >= 0 ? backup->file_bytes : backup->bytes;
+    }
+    return bytes;
+}
+
+static const char *
+s_outcome (const entry_t *entry)
+{
+    bool log = (entry->set ? entry->set->type : entry->row->type) == BM_SET_LOG;
+    if (!log)
+        return NULL;
+    return entry->row && entry->row->has_outcome ? bm_outcome_name (entry->row->outcome)
+                                                 : "unknown";
+}
+
+static bool
+s_complete (const entry_t *entry)
+{
+    return entry->set ? entry->set->complete : entry->row->complete;
+}
+
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
+
+static void
+s_warn (state_t *self, const char *what, const bm_error_t *error)
+{
+    if (!self->warning)
+        self->warning = bm_format ("%s: %s", what, error->text);
+}
+
+/*  Either of the two is enough: after a disaster only one may be left. */
+static bool
+s_open (state_t *self, const bm_options_t *options, bm_error_t *error)
+{
+    bm_error_t other = {0};
+    self->settings = bm_settings_load (options->config, error);
+    if (!self->settings || bm_sql_init (error) != BM_OK)
+        return false;
+    self->catalogue = bm_catalogue_open_read_only (self->settings->catalogue, &other);
+    if (!self->catalogue)
+        s_warn (self, "the catalogue cannot be read; sizes and outcomes are missing", &other);
+    self->management = bm_management_open (self->settings, error);
+    if (self->management && bm_history_sets (self->management, options->sets, &self->sets,
+                                             &self->set_count, error) != BM_OK)
+        bm_management_close (&self->management);
+    if (self->catalogue && bm_catalogue_sets (self->catalogue, options->sets, &self->known,
+                                              &self->known_count, &other) != BM_OK)
+        s_warn (self, "the catalogue cannot be read; sizes and outcomes are missing", &other);
+    if (!self->management && self->catalogue) {
+        s_warn (self, "adm_BackupHistory cannot be read; this is the catalogue alone", error);
+        *error = (bm_error_t){0};
+    }
+    return error->status == BM_OK;
+}
+
+static entry_t *
+s_add (state_t *self)
+{
+    self->entries = bm_realloc (self->entries, (self->count + 1) * sizeof *self->entries);
+    entry_t *entry = &self->entries[self->count++];
+    *entry = (entry_t){0};
+    return entry;
+}
+
+static bm_status_t
+s_join (state_t *self, size_t limit, bm_error_t *error)
+{
+    for (size_t i = 0; i < self->set_count; i++)
+        s_add (self)->set = &self->sets[i];
+    size_t from_history = self->count;
+    for (size_t i = 0; i < self->known_count; i++) {
+        entry_t *found = NULL;
+        for (size_t k = 0; k < from_history; k++)
+            if (self->entries[k].set->set_id == self->known[i].set_id)
+                found = &self->entries[k];
+        (found ? found : s_add (self))->row = &self->known[i];
+    }
+    if (self->count)
+        qsort (self->entries, self->count, sizeof *self->entries, s_newest_first);
+    if (self->count > limit)
+        self->count = limit;
+    bm_status_t status = BM_OK;
+    for (size_t i = 0; i < self->count && status == BM_OK; i++) {
+        entry_t *entry = &self->entries[i];
+        if (entry->set && self->management)
+            status = bm_history_rows (self->management, entry->set->set_id, &entry->rows,
+                                      &entry->row_count, error);
+        if (entry->row && status == BM_OK)
+            status = bm_catalogue_set_backups (self->catalogue, entry->row->set_id, &entry->backups,
+                                               error);
+    }
+    return status;
+}
+
+static void
+s_close (state_t *self)
+{
+    for (size_t i = 0; i < self->count; i++) {
+        bm_history_rows_destroy (&self->entries[i].rows, self->entries[i].row_count);
+        bm_backups_clear (&self->entries[i].backups);
+    }
+    free (self->entries);
+    free (self->warning);
+    bm_history_sets_destroy (&self->sets, self->set_count);
+    bm_set_rows_destroy (&self->known, self->known_count);
+    bm_management_close (&self->management);
+    bm_catalogue_close (&self->catalogue);
+    bm_settings_destroy (&self->settings);
+    bm_sql_exit ();
+}
+
+/* ---- telling ----------------------------------------------------------------------------------------------------- */
+
+static const bm_backup_t *
+s_backup_of (const entry_t *entry, const bm_history_row_t *row)
+{
+    for (size_t i = 0; i < entry->backups.count; i++)
+        if (strcmp (entry->backups.items[i].server, row->server ? row->server : "") == 0 &&
+            strcmp (entry->backups.items[i].database, row->database) == 0)
+            return &entry->backups.items[i];
+    return NULL;
+}
+
+static void
+s_print_files (const entry_t *entry)
+{
+    char bytes[BM_PROGRESS_TEXT_BYTES];
+    for (size_t i = 0; i < entry->row_count; i++) {
+        const bm_history_row_t *row = &entry->rows[i];
+        const bm_backup_t *backup = s_backup_of (entry, row);
+        printf ("      %10s  %s %s\n",
+                backup ? bm_progress_bytes (
+                             backup->file_bytes >= 0 ? backup->file_bytes : backup->bytes, bytes)
+                       : "",
+                row->location, row->file_name);
+    }
+    for (size_t i = 0; !entry->row_count && i < entry->backups.count; i++)
+        printf ("      %10s  %s\n", bm_progress_bytes (entry->backups.items[i].bytes, bytes),
+                entry->backups.items[i].device);
+}
+
+/*  Each folder once. */
+static void
+s_print_locations (const entry_t *entry)
+{
+    for (size_t i = 0; i < entry->row_count; i++) {
+        bool seen = false;
+        for (size_t k = 0; k < i; k++)
+            seen |= strcmp (entry->rows[k].location, entry->rows[i].location) == 0;
+        if (!seen)
+            printf ("      in %s\n", entry->rows[i].location);
+    }
+}
+
+static void
+s_print (const state_t *self, const bm_options_t *options)
+{
+    char bytes[BM_PROGRESS_TEXT_BYTES];
+    if (self->count == 0)
+        puts ("No backup set yet.");
+    else
+        printf ("%8s  %-4s  %-23s  %-32s  %-9s  %-10s  %9s  %10s\n", "set", "type", "time", "mark",
+                "outcome", "complete", "databases", "size");
+    for (size_t i = 0; i < self->count; i++) {
+        const entry_t *entry = &self->entries[i];
+        const char *mark = entry->set ? entry->set->mark : entry->row->mark;
+        const char *time = entry->set ? entry->set->time : entry->row->history_time;
+        const char *outcome = s_outcome (entry);
+        size_t taken = entry->set ? entry->set->rows : entry->row->backups;
+        char databases[48];
+        if (entry->row)
+            snprintf (databases, sizeof databases, "%zu of %zu", taken, entry->row->databases);
+        else
+            snprintf (databases, sizeof databases, "%zu", taken);
+        printf ("%8lld  %-4s  %-23s  %-32s  %-9s  %-10s  %9s  %10s\n", (long long)s_id (entry),
+                (entry->set ? entry->set->type : entry->row->type) == BM_SET_FULL ? "full" : "log",
+                time ? time : "", mark ? mark : "-", outcome ? outcome : "-",
+                s_complete (entry) ? "yes" : "NO", databases,
+                bm_progress_bytes (s_bytes (entry), bytes));
+        if (options->files)
+            s_print_files (entry);
+        else if (i == 0)
+            s_print_locations (entry);
+    }
+    if (self->warning)
+        printf ("warning: %s\n", self->warning);
+}
+
+static json_t *
+s_text (const char *text)
+{
+    return text ? json_string (text) : json_null ();
+}
+
+static json_t *
+s_json_files (const entry_t *entry)
+{
+    json_t *array = json_array ();
+    for (size_t i = 0; i < entry->row_count; i++) {
+        const bm_history_row_t *row = &entry->rows[i];
+        const bm_backup_t *backup = s_backup_of (entry, row);
+        json_array_append_new (
+            array, json_pack ("{s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "server",
+                              s_text (row->server), "database", row->database, "location",
+                              row->location, "file_name", row->file_name, "bytes",
+                              backup ? json_integer ((json_int_t)backup->bytes) : json_null (),
+                              "first_lsn", s_text (backup ? backup->first_lsn : NULL), "last_lsn",
+                              s_text (backup ? backup->last_lsn : NULL), "mark_lsn",
+                              s_text (backup ? backup->mark_lsn : NULL)));
+    }
+    return array;
+}
+
+static json_t *
+s_json (const state_t *self)
+{
+    json_t *sets = json_array (), *warnings = json_array ();
+    for (size_t i = 0; i < self->count; i++) {
+        const entry_t *entry = &self->entries[i];
+        int64_t bytes = s_bytes (entry);
+        json_array_append_new (
+            sets,
+            json_pack ("{s:I, s:s, s:o, s:o, s:o, s:b, s:I, s:o, s:o, s:o}", "set_id",
+                       (json_int_t)s_id (entry), "type",
+                       bm_set_type_name (entry->set ? entry->set->type : entry->row->type), "time",
+                       s_text (entry->set ? entry->set->time : entry->row->history_time), "mark",
+                       s_text (entry->set ? entry->set->mark : entry->row->mark), "outcome",
+                       s_text (s_outcome (entry)), "complete", s_complete (entry), "databases",
+                       (json_int_t)(entry->set ? entry->set->rows : entry->row->backups),
+                       "group_databases",
+                       entry->row ? json_integer ((json_int_t)entry->row->databases) : json_null (),
+                       "bytes", bytes >= 0 ? json_integer ((json_int_t)bytes) : json_null (),
+                       "files", s_json_files (entry)));
+    }
+    if (self->warning)
+        json_array_append_new (warnings, json_string (self->warning));
+    return json_pack ("{s:s, s:o, s:o, s:n, s:i}", "group", self->settings->group, "sets", sets,
+                      "warnings", warnings, "error", "exit", 0);
+}
+
+static int
+s_history (const bm_options_t *options)
+{
+    state_t self = {0};
+    bm_error_t error = {0};
+    int code = 0;
+    if (!s_open (&self, options, &error) || s_join (&self, options->sets, &error) != BM_OK)
+        code = bm_command_fail (options, "history", &error);
+    else if (options->json)
+        bm_command_print_json (s_json (&self));
+    else
+        s_print (&self, options);
+    s_close (&self);
+    return code;
+}
+
+const bm_command_t bm_command_history = {
+    "history", "the backup sets of the group, newest first",
+    "btsmark history: the backup sets of the group, newest first: from adm_BackupHistory, joined "
+    "with what\n"
+    "the catalogue knows (what became of the mark, sizes, how many databases the group had).\n"
+    "\n"
+    "A log set that is complete and whose mark is clean or unchecked is a point that the whole "
+    "group can be\n"
+    "restored to. If one of the two sources cannot be read the other is shown, with a warning.\n"
+    "\n"
+    "Examples:\n"
+    "  btsmark history                     the newest 20 sets, and where the newest one's files "
+    "are\n"
+    "  btsmark history --sets 3 --files    each file of the newest 3\n",
+    BM_TAKES_JSON | BM_TAKES_SETS | BM_TAKES_FILES, s_history};

@@ -1,0 +1,65 @@
+/*  coordinator/main.c
+ *  btsmark: dispatches to the commands.
+ */
+#include <czmq.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/secret.h"
+#include "coordinator/commands/command.h"
+
+static void
+s_help (FILE *to)
+{
+    fputs ("btsmark: consistent, marked backups of a BizTalk group that is spread over several SQL "
+           "hosts\n"
+           "\n"
+           "usage: btsmark COMMAND [OPTIONS]\n"
+           "\n",
+           to);
+    for (size_t i = 0; bm_commands[i]; i++)
+        fprintf (to, "  %-12s %s\n", bm_commands[i]->name, bm_commands[i]->summary);
+    fputs (
+        "\n"
+        "  btsmark COMMAND --help    what it does, its options, examples\n"
+        "  btsmark --version\n"
+        "\n"
+        "A first day:\n"
+        "  btsmark keygen /etc/btsmark/coordinator.key    then put the printed lines into each "
+        "agent.ini\n"
+        "  btsmark agents                                 does every agent answer, and its SQL "
+        "Server?\n"
+        "  btsmark run                                    then from a scheduler, every 15 minutes\n"
+        "  btsmark history                                what there is to restore\n"
+        "\n"
+        "The configuration is -c FILE, else $BTSMARK_CONFIG, else " BM_CONFIG_DEFAULT "\n",
+        to);
+}
+
+int
+main (int argc, char **argv)
+{
+    zsys_handler_set (NULL); /* czmq would take SIGINT and SIGTERM for itself */
+    bm_secret_harden_process ();
+    bm_log_open ("btsmark", BM_LOG_WARNING);
+    const char *word = argc > 1 ? argv[1] : "";
+    if (strcmp (word, "--version") == 0) {
+        puts ("btsmark " BTSMARK_VERSION);
+        return 0;
+    }
+    if (strcmp (word, "--help") == 0 || strcmp (word, "-h") == 0 || strcmp (word, "help") == 0) {
+        const bm_command_t *command = argc > 2 ? bm_command_find (argv[2]) : NULL;
+        char *page[] = {(char *)word, (char *)"--help", NULL};
+        if (command)
+            return bm_command_call (command, 2, page);
+        s_help (stdout);
+        return 0;
+    }
+    const bm_command_t *command = bm_command_find (word);
+    if (command)
+        return bm_command_call (command, argc - 1, argv + 1);
+    if (word[0])
+        fprintf (stderr, "btsmark: there is no command \"%s\"\n\n", word);
+    s_help (stderr);
+    return bm_status_exit_code (BM_USAGE);
+}
