@@ -1,0 +1,280 @@
+#include "agent/shell/backup.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "agent/shell/answer.h"
+#include "agent/shell/rows.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/names.h"
+
+#define S_QUERY_MS     30000
+#define S_RECONNECT_MS 60000 /* for SQL Server to be asked again after the connection was lost */
+#define S_CANCELLED_MS 8000 /* the same for one that was cancelled: somebody waits for us to stop */
+#define S_STILL_MS     600000 /* for a backup whose connection is gone to end in SQL Server */
+
+/*  What SQL Server said before the backup began. */
+typedef struct s_before {
+    char *now; /* its own clock: rows are compared with that one only */
+    char *server;
+    int64_t last_id;
+    int spid;
+} s_before_t;
+
+static const char *
+s_type (const Btsmark__Backup *order)
+{
+    return order->type == BTSMARK__SET_TYPE__FULL ? "D" : "L";
+}
+
+Btsmark__BackupDone *
+bm_backup_not_begun (const Btsmark__Backup *order, Btsmark__BackupStatus status,
+                     const bm_error_t *error)
+{
+    Btsmark__BackupDone *done = bm_alloc (sizeof *done);
+    btsmark__backup_done__init (done);
+    bm_answer_text (&done->instance, order->instance);
+    bm_answer_text (&done->database, order->database);
+    done->type = order->type;
+    done->status = status;
+    done->file_bytes = -1;
+    done->fault = bm_answer_fault (error);
+    return done;
+}
+
+static bm_status_t
+s_look_before (bm_sql_t *sql, s_before_t *before, bm_error_t *error)
+{
+    bm_sql_query_t *query =
+        bm_sql_query_new ("SELECT CONVERT (nvarchar(23), GETDATE (), 121) AS bm_now,"
+                          " CONVERT (nvarchar(128), SERVERPROPERTY (N'servername')) AS bm_server;\n"
+                          "SELECT MAX (backup_set_id) AS last_id FROM msdb.dbo.backupset;");
+    bm_sql_query_timeout_ms (query, S_QUERY_MS);
+    bm_sql_result_t *result = NULL;
+    bm_status_t status = bm_sql_run (sql, query, &result, error);
+    bm_sql_query_destroy (&query);
+    int set = result ? bm_sql_result_find (result, (const char *[]){"bm_now", NULL}) : -1;
+    if (status == BM_OK && (set < 0 || bm_sql_result_rows (result, set) != 1))
+        status = bm_fail (error, BM_SQL_FAILED, "SQL Server did not say its time");
+    if (status == BM_OK) {
+        const char *now = bm_sql_result_text (result, set, 0, "bm_now");
+        const char *server = bm_sql_result_text (result, set, 0, "bm_server");
+        before->now = bm_strdup (now ? now : "");
+        before->server = bm_strdup (server ? server : "");
+        set = bm_sql_result_find (result, (const char *[]){"last_id", NULL});
+        if (set >= 0 && bm_sql_result_rows (result, set) == 1)
+            before->last_id = bm_sql_result_int (result, set, 0, "last_id", 0);
+    }
+    bm_sql_result_destroy (&result);
+    return status;
+}
+
+/*  BizTalk's own procedure, called as BizTalk calls it; @bCompression only where it has one. No time-out. */
+static bm_status_t
+s_call (const bm_backup_t *self, bm_sql_t *sql, const Btsmark__Backup *order,
+        bm_sql_result_t **result_p, bm_error_t *error)
+{
+    char *database = bm_names_quote (order->database);
+    char *procedure = bm_format ("%s.dbo.%s", database,
+                                 order->type == BTSMARK__SET_TYPE__FULL ? "sp_BackupBizTalkFull"
+                                                                        : "sp_BackupBizTalkLog");
+    bm_sql_query_t *call = bm_sql_call_new (procedure);
+    bm_sql_query_text (call, "@seq", order->sequence);
+    bm_sql_query_text (call, "@path", self->path);
+    bm_sql_query_output_text (call, "@BackupLocation");
+    if (order->compress && order->has_compression_parameter)
+        bm_sql_query_bit (call, "@bCompression", true);
+    bm_sql_query_timeout_ms (call, 0);
+    bm_status_t status = bm_sql_run (sql, call, result_p, error);
+    bm_sql_query_destroy (&call);
+    free (procedure);
+    free (database);
+    return status;
+}
+
+/*  The newest row of this database and type that began after we asked SQL Server for its time and names our file.
+ *  BM_OK with *row_p NULL: there is none. */
+static bm_status_t
+s_find_row (bm_sql_t *sql, const Btsmark__Backup *order, const s_before_t *before, const char *file,
+            Btsmark__BackupRow **row_p, bm_error_t *error)
+{
+    /*  A second of slack: backup_start_date has no fractions. */
+    char *batch = bm_format (
+        "%s WHERE b.database_name = @database AND b.type = @type AND b.backup_set_id > @last"
+        " AND b.backup_start_date >= DATEADD (second, -1, CONVERT (datetime, @now, 121))"
+        " ORDER BY b.backup_set_id DESC;",
+        bm_rows_select ());
+    bm_sql_query_t *query = bm_sql_query_new (batch);
+    bm_sql_query_text (query, "@database", order->database);
+    bm_sql_query_text (query, "@type", s_type (order));
+    bm_sql_query_int (query, "@last", before->last_id);
+    bm_sql_query_text (query, "@now", before->now);
+    bm_sql_query_timeout_ms (query, S_QUERY_MS);
+    bm_sql_result_t *result = NULL;
+    bm_status_t status = bm_sql_run (sql, query, &result, error);
+    int set = result ? bm_rows_find (result) : -1;
+    if (status == BM_OK && set < 0)
+        status = bm_fail (error, BM_SQL_FAILED, "msdb gave no answer");
+    *row_p = NULL;
+    for (size_t i = 0; status == BM_OK && !*row_p && i < bm_sql_result_rows (result, set); i++) {
+        Btsmark__BackupRow *row = bm_rows_read (result, set, i);
+        if (bm_rows_is_file (row, file))
+            *row_p = row;
+        else
+            btsmark__backup_row__free_unpacked (row, NULL);
+    }
+    bm_sql_result_destroy (&result);
+    bm_sql_query_destroy (&query);
+    free (batch);
+    return status;
+}
+
+/*  Whether the session that lost us still backs up; its answer decides whether a missing row means failed. */
+static bm_status_t
+s_still_running (bm_sql_t *sql, int spid, bool *running, bm_error_t *error)
+{
+    char *batch = bm_format ("SELECT COUNT (*) AS running FROM sys.dm_exec_requests"
+                             " WHERE session_id = %d AND command LIKE N'BACKUP%%';",
+                             spid);
+    bm_sql_result_t *result = NULL;
+    bm_status_t status = bm_sql_exec (sql, batch, &result, error);
+    int set = result ? bm_sql_result_find (result, (const char *[]){"running", NULL}) : -1;
+    *running = set >= 0 && bm_sql_result_rows (result, set) == 1 &&
+               bm_sql_result_int (result, set, 0, "running", 0) > 0;
+    bm_sql_result_destroy (&result);
+    free (batch);
+    return status;
+}
+
+/*  A connection on which the truth can be asked: the old one, or a new one once the lost session's backup has ended. */
+static bm_sql_t *
+s_reconnect (const bm_backup_t *self, const s_before_t *before, bool cancelled, bm_error_t *error)
+{
+    int64_t until = bm_clock_mono_ms () + (cancelled ? S_CANCELLED_MS : S_RECONNECT_MS);
+    int64_t still_until = bm_clock_mono_ms () + (cancelled ? S_CANCELLED_MS : S_STILL_MS);
+    bm_sql_t *sql = NULL;
+    for (;;) {
+        bm_error_t why = {0};
+        sql = self->hands.connect (self->hands.argument, &why);
+        bool running = false;
+        bm_status_t status = sql ? s_still_running (sql, before->spid, &running, &why) : why.status;
+        if (sql && status == BM_OK && !running)
+            return sql;
+        bool given_up = !self->hands.pause (self->hands.argument, 500);
+        int64_t limit = sql && running ? still_until : until;
+        if (given_up || bm_clock_mono_ms () > limit) {
+            if (running)
+                bm_fail (&why, BM_IN_DOUBT, "the backup still runs in session %d", before->spid);
+            *error = why;
+            bm_error_wrap (error,
+                           "the connection was lost during the backup of %s, and SQL Server cannot "
+                           "be asked what became of it",
+                           self->instance->name);
+            return NULL;
+        }
+    }
+}
+
+static void
+s_measure (const bm_backup_t *self, Btsmark__BackupDone *done)
+{
+    struct stat file;
+    if (self->instance->local_files && done->row && stat (done->row->device, &file) == 0)
+        done->file_bytes = (int64_t)file.st_size;
+}
+
+static void
+s_judge (const bm_backup_t *self, Btsmark__BackupDone *done, const bm_sql_result_t *result,
+         bm_status_t status, const bm_error_t *error, bool cancelled)
+{
+    const bm_sql_message_t *cause = result ? bm_sql_result_cause (result) : NULL;
+    bm_error_t why = *error;
+    bool unrecorded = result && bm_sql_result_message (result, 3009) != NULL;
+    if (done->row) {
+        done->status = cause || status != BM_OK ? BTSMARK__BACKUP_STATUS__BACKUP_OK_WITH_WARNINGS
+                                                : BTSMARK__BACKUP_STATUS__BACKUP_OK;
+        s_measure (self, done);
+        return;
+    }
+    if (cancelled) {
+        done->status = BTSMARK__BACKUP_STATUS__BACKUP_CANCELLED;
+        bm_fail (&why, BM_BACKUP_CANCELLED, "the backup of %s was cancelled", done->database);
+    } else if (unrecorded) {
+        done->status = BTSMARK__BACKUP_STATUS__BACKUP_UNKNOWN;
+        bm_fail (&why, BM_BACKUP_FAILED,
+                 "SQL Server finished the backup of %s but could not record it in "
+                 "msdb (3009)",
+                 done->database);
+    } else {
+        done->status = BTSMARK__BACKUP_STATUS__BACKUP_FAILED;
+        if (cause)
+            bm_fail (&why, BM_BACKUP_FAILED, "backup of %s: %d: %s", done->database, cause->number,
+                     cause->text);
+        else if (status == BM_OK)
+            bm_fail (&why, BM_BACKUP_FAILED,
+                     "backup of %s: the procedure ended without an error, but "
+                     "msdb has no record of a backup",
+                     done->database);
+    }
+    done->fault = bm_answer_fault (&why);
+}
+
+/*  From the call on: whatever it said, msdb is asked. */
+static void
+s_take (const bm_backup_t *self, bm_sql_t *sql, const Btsmark__Backup *order,
+        const s_before_t *before, Btsmark__BackupDone *done)
+{
+    bm_error_t error = {0}, asking = {0};
+    bm_sql_result_t *result = NULL;
+    self->hands.started (self->hands.argument);
+    bm_status_t status = s_call (self, sql, order, &result, &error);
+    bool cancelled = self->hands.interrupted (self->hands.argument);
+    self->hands.calm (self->hands.argument);
+    if (result)
+        bm_wire_messages (bm_sql_result_messages (result), &done->messages, &done->n_messages);
+    const char *location = result ? bm_sql_result_output (result, "@BackupLocation") : NULL;
+    char *expected = bm_names_backup_file (before->server, order->database,
+                                           order->type == BTSMARK__SET_TYPE__FULL, order->sequence);
+    if (!bm_sql_alive (sql))
+        sql = s_reconnect (self, before, cancelled, &asking);
+    if (sql)
+        s_find_row (sql, order, before, location && *location ? location : expected, &done->row,
+                    &asking);
+    if (asking.status != BM_OK) {
+        done->status = BTSMARK__BACKUP_STATUS__BACKUP_UNKNOWN;
+        done->fault = bm_answer_fault (&asking);
+    } else
+        s_judge (self, done, result, status, &error, cancelled);
+    free (expected);
+    bm_sql_result_destroy (&result);
+}
+
+Btsmark__BackupDone *
+bm_backup_run (const bm_backup_t *self, const Btsmark__Backup *order)
+{
+    bm_error_t error = {0};
+    s_before_t before = {0};
+    Btsmark__BackupDone *done =
+        bm_backup_not_begun (order, BTSMARK__BACKUP_STATUS__BACKUP_FAILED, &error);
+    int64_t began = bm_clock_mono_ms ();
+    bm_sql_t *sql = self->hands.connect (self->hands.argument, &error);
+    if (sql)
+        before.spid = self->hands.spid (self->hands.argument);
+    if (sql && s_look_before (sql, &before, &error) == BM_OK &&
+        !self->hands.interrupted (self->hands.argument))
+        s_take (self, sql, order, &before, done);
+    else if (self->hands.interrupted (self->hands.argument)) {
+        done->status = BTSMARK__BACKUP_STATUS__BACKUP_CANCELLED;
+        bm_fail (&error, BM_BACKUP_CANCELLED, "the backup of %s was cancelled before it began",
+                 order->database);
+        done->fault = bm_answer_fault (&error);
+    } else
+        done->fault = bm_answer_fault (&error);
+    done->took_ms = (uint64_t)(bm_clock_mono_ms () - began);
+    free (before.now);
+    free (before.server);
+    return done;
+}

@@ -1,0 +1,266 @@
+#include "agent/shell/config.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/shell/path.h"
+#include "common/limits.h"
+#include "common/names.h"
+
+const char *
+bm_duty_name (bm_duty_t duty)
+{
+    switch (duty) {
+        case BM_DUTY_STATUS:
+            return "status";
+        case BM_DUTY_BACKUP:
+            return "backup";
+        case BM_DUTY_RESTORE:
+            return "restore";
+    }
+    return "unknown";
+}
+
+static bm_status_t
+s_fail_at (const bm_agent_config_t *self, int section, bm_error_t *error, const char *what)
+{
+    const char *name = bm_config_section_name (self->file, (size_t)section);
+    return bm_fail (error, BM_CONFIG, "%s:%d: [%s%s%s] %s", bm_config_path (self->file),
+                    bm_config_section_line (self->file, (size_t)section),
+                    bm_config_section_kind (self->file, (size_t)section), *name ? " " : "", name,
+                    what);
+}
+
+/*  Names stand in program names of SQL sessions and in logs. */
+static bool
+s_name_ok (const char *name)
+{
+    if (!*name || strlen (name) > 128)
+        return false;
+    for (; *name; name++)
+        if (!isalnum ((unsigned char)*name) && !strchr ("_-.$\\,:", *name))
+            return false;
+    return true;
+}
+
+static bm_status_t
+s_read_agent (bm_agent_config_t *self, int section, bm_error_t *error)
+{
+    const char *key_file;
+    int64_t parallel = 0;
+    bm_config_t *file = self->file;
+    if (bm_config_need_text (file, section, "name", &self->name, error) != BM_OK ||
+        bm_config_text (file, section, "bind", "tcp://*:5610", &self->bind, error) != BM_OK ||
+        bm_config_file (file, section, "key-file", NULL, &key_file, error) != BM_OK ||
+        bm_config_int (file, section, "parallel-per-host", 2, 1, BM_LIMIT_PARALLEL, &parallel,
+                       error) != BM_OK ||
+        bm_config_duration (file, section, "heartbeat", 2000, 1000, 100, 60000, &self->heartbeat_ms,
+                            error) != BM_OK ||
+        bm_config_duration (file, section, "stop-deadline", 20000, 1000, 1000, 600000,
+                            &self->stop_deadline_ms, error) != BM_OK)
+        return error->status;
+    self->parallel_per_host = (int)parallel;
+    if (!s_name_ok (self->name))
+        return s_fail_at (self, section, error, "name may hold letters, digits and _-.$ only");
+    if (!key_file)
+        return s_fail_at (self, section, error,
+                          "key-file is missing; make one with: btsmark keygen FILE");
+    self->key = bm_key_load (key_file, error);
+    return self->key ? BM_OK : error->status;
+}
+
+static bm_status_t
+s_read_allow (bm_agent_config_t *self, int section, bm_error_t *error)
+{
+    bm_allow_t *allow = &self->allow[self->allow_count];
+    const char *key;
+    const char *const *duties;
+    size_t count = 0;
+    allow->name = bm_config_section_name (self->file, (size_t)section);
+    if (bm_config_need_text (self->file, section, "public-key", &key, error) != BM_OK ||
+        bm_config_list (self->file, section, "duties", &duties, &count, error) != BM_OK)
+        return error->status;
+    if (!bm_key_public_valid (key))
+        return s_fail_at (
+            self, section, error,
+            "public-key is not a public key: 40 characters, as btsmark keygen prints them");
+    if (bm_agent_config_find_key (self, key) >= 0)
+        return s_fail_at (self, section, error,
+                          "has the same public-key as another [allow] section");
+    memcpy (allow->public_key, key, BM_KEY_TEXT_BYTES);
+    for (size_t i = 0; i < count; i++) {
+        unsigned before = allow->duties;
+        for (unsigned duty = BM_DUTY_STATUS; duty <= BM_DUTY_RESTORE; duty <<= 1)
+            if (strcmp (duties[i], bm_duty_name ((bm_duty_t)duty)) == 0)
+                allow->duties |= duty;
+        if (allow->duties == before)
+            return s_fail_at (self, section, error,
+                              "duties: each of status, backup, restore at most once");
+    }
+    if (allow->duties == 0)
+        return s_fail_at (self, section, error, "needs duties = status, backup");
+    self->allow_count++;
+    return BM_OK;
+}
+
+static bm_status_t
+s_allow_path (bm_instance_config_t *instance, const char *path, bm_error_t *error)
+{
+    char *clean = bm_path_normalise (path, error);
+    if (!clean)
+        return error->status;
+    instance->allowed_paths =
+        bm_realloc (instance->allowed_paths, (instance->allowed_count + 1) * sizeof (char *));
+    instance->allowed_paths[instance->allowed_count++] = clean;
+    return BM_OK;
+}
+
+static bm_status_t
+s_read_paths (bm_agent_config_t *self, bm_instance_config_t *instance, int section,
+              bm_error_t *error)
+{
+    const char *backup_path;
+    const char *const *allowed;
+    size_t count = 0;
+    int files = 0;
+    bm_config_t *file = self->file;
+    if (bm_config_text (file, section, "backup-path", "", &backup_path, error) != BM_OK ||
+        bm_config_list (file, section, "allowed-paths", &allowed, &count, error) != BM_OK)
+        return error->status;
+    bm_status_t status = BM_OK;
+    if (*backup_path) {
+        status = s_allow_path (instance, backup_path, error);
+        instance->backup_path = bm_strdup (status == BM_OK ? instance->allowed_paths[0] : "");
+    } else
+        instance->backup_path = bm_strdup ("");
+    for (size_t i = 0; i < count && status == BM_OK; i++)
+        status = s_allow_path (instance, allowed[i], error);
+    if (status != BM_OK) {
+        char text[512];
+        snprintf (text, sizeof text, "backup-path or allowed-paths: %.400s", error->text);
+        return s_fail_at (self, section, error, text);
+    }
+    if (instance->allowed_count == 0)
+        return s_fail_at (self, section, error,
+                          "needs backup-path or allowed-paths: the folders that backups may go to");
+    int fallback = bm_path_is_windows (instance->allowed_paths[0]) ? 1 : 0;
+    if (bm_config_choice (file, section, "files", "local|remote", fallback, &files, error) != BM_OK)
+        return error->status;
+    instance->local_files = files == 0;
+    return BM_OK;
+}
+
+static bm_status_t
+s_read_instance (bm_agent_config_t *self, int section, bm_error_t *error)
+{
+    bm_instance_config_t *instance = &self->instances[self->instance_count++];
+    const char *password_file;
+    bm_config_t *file = self->file;
+    instance->name = bm_config_section_name (file, (size_t)section);
+    if (!s_name_ok (instance->name))
+        return s_fail_at (self, section, error,
+                          "needs a name of letters, digits and _-.$\\ after the word instance");
+    for (size_t i = 0; i + 1 < self->instance_count; i++)
+        if (bm_names_equal (self->instances[i].name, instance->name))
+            return s_fail_at (self, section, error, "stands twice (case does not matter)");
+    if (bm_config_need_text (file, section, "server", &instance->server, error) != BM_OK ||
+        bm_config_need_text (file, section, "login", &instance->login, error) != BM_OK ||
+        bm_config_file (file, section, "password-file", NULL, &password_file, error) != BM_OK ||
+        bm_config_list (file, section, "aliases", &instance->aliases, &instance->alias_count,
+                        error) != BM_OK)
+        return error->status;
+    if (!password_file)
+        return s_fail_at (self, section, error, "password-file is missing: one line, mode 0600");
+    instance->password = bm_secret_from_file (password_file, error);
+    if (!instance->password)
+        return error->status;
+    return s_read_paths (self, instance, section, error);
+}
+
+static bm_status_t
+s_read_sections (bm_agent_config_t *self, bm_error_t *error)
+{
+    size_t sections = bm_config_sections (self->file);
+    self->allow = bm_alloc ((sections + 1) * sizeof *self->allow);
+    self->instances = bm_alloc ((sections + 1) * sizeof *self->instances);
+    for (size_t i = 0; i < sections; i++) {
+        const char *kind = bm_config_section_kind (self->file, i);
+        bm_status_t status = BM_OK;
+        if (strcmp (kind, "allow") == 0)
+            status = s_read_allow (self, (int)i, error);
+        else if (strcmp (kind, "instance") == 0)
+            status = s_read_instance (self, (int)i, error);
+        if (status != BM_OK)
+            return status;
+    }
+    const char *path = bm_config_path (self->file);
+    if (self->allow_count == 0)
+        return bm_fail (error, BM_CONFIG,
+                        "%s: no [allow NAME] section: nobody could give this agent an order", path);
+    if (self->instance_count == 0)
+        return bm_fail (error, BM_CONFIG, "%s: no [instance NAME] section: no SQL Server to serve",
+                        path);
+    if (self->allow_count > BM_LIMIT_ALLOWED_KEYS)
+        return bm_fail (error, BM_LIMIT, "%s: more than %d [allow] sections", path,
+                        BM_LIMIT_ALLOWED_KEYS);
+    if (self->instance_count > BM_LIMIT_AGENT_INSTANCES)
+        return bm_fail (error, BM_LIMIT, "%s: more than %d [instance] sections", path,
+                        BM_LIMIT_AGENT_INSTANCES);
+    return BM_OK;
+}
+
+static bm_status_t
+s_load (bm_agent_config_t *self, bm_error_t *error)
+{
+    int section = bm_config_find (self->file, "agent", "");
+    if (section < 0)
+        return bm_fail (error, BM_CONFIG, "%s: there is no [agent] section",
+                        bm_config_path (self->file));
+    bm_status_t status = s_read_agent (self, section, error);
+    if (status == BM_OK)
+        status = s_read_sections (self, error);
+    return status == BM_OK ? bm_config_finish (self->file, error) : status;
+}
+
+bm_agent_config_t *
+bm_agent_config_load (const char *path, bm_error_t *error)
+{
+    bm_agent_config_t *self = bm_alloc (sizeof *self);
+    self->file = bm_config_load (path, error);
+    if (!self->file || s_load (self, error) != BM_OK)
+        bm_agent_config_destroy (&self);
+    return self;
+}
+
+void
+bm_agent_config_destroy (bm_agent_config_t **self_p)
+{
+    bm_agent_config_t *self = *self_p;
+    if (!self)
+        return;
+    for (size_t i = 0; i < self->instance_count; i++) {
+        bm_instance_config_t *instance = &self->instances[i];
+        bm_secret_destroy (&instance->password);
+        for (size_t k = 0; k < instance->allowed_count; k++)
+            free (instance->allowed_paths[k]);
+        free (instance->allowed_paths);
+        free (instance->backup_path);
+    }
+    bm_key_destroy (&self->key);
+    free (self->instances);
+    free (self->allow);
+    bm_config_destroy (&self->file);
+    free (self);
+    *self_p = NULL;
+}
+
+int
+bm_agent_config_find_key (const bm_agent_config_t *self, const char *public_key)
+{
+    for (size_t i = 0; i < self->allow_count; i++)
+        if (strcmp (self->allow[i].public_key, public_key) == 0)
+            return (int)i;
+    return -1;
+}

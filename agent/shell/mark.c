@@ -1,0 +1,165 @@
+#include "agent/shell/mark.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/shell/fence.h"
+#include "common/names.h"
+
+#define S_OTHER_TRANSACTION                                                                        \
+    61 /* state of our own RAISERROR: the session does not hold that transaction */
+#define S_COMMIT_MS                                                                                \
+    600000 /* after it the session is given up; SQL Server's own time-out ends the wait before */
+#define S_ROLLBACK_MS 30000
+
+/*  A plain batch, not sp_executesql: a transaction that begins in there and stays open is error 266, and the SET options
+ *  would end with it. So mark and databases stand in the text, through the quoting functions. */
+char *
+bm_mark_open_batch (const bm_mark_terms_t *terms)
+{
+    char *mark = bm_names_literal (terms->mark);
+    char *batch = bm_format ("SET NOCOUNT ON; SET XACT_ABORT ON; SET LOCK_TIMEOUT %" PRId64 ";\n"
+                             "DECLARE @mark nvarchar(32), @rc int, @count int, @state int;\n"
+                             "SET @mark = %s;\n"
+                             "BEGIN TRANSACTION @mark WITH MARK @mark;\n",
+                             terms->lease_ms - terms->lease_ms / 4, mark);
+    free (mark);
+    for (size_t i = 0; i < terms->count; i++) {
+        char *database = bm_names_quote (terms->databases[i]);
+        char *name = bm_names_literal (terms->databases[i]);
+        char *more = bm_format ("%s"
+                                "EXEC @rc = %s.dbo.sp_SetMark @mark;\n"
+                                "SELECT @count = @@TRANCOUNT, @state = XACT_STATE ();\n"
+                                "IF ISNULL (@rc, -1) <> 0 OR @count <> 1 OR @state <> 1\n"
+                                "BEGIN\n"
+                                "    IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION;\n"
+                                "    RAISERROR (N'sp_SetMark in %%s: return code %%d, @@TRANCOUNT "
+                                "%%d, XACT_STATE %%d', 16, 1,\n"
+                                "               %s, @rc, @count, @state);\n"
+                                "    RETURN;\n"
+                                "END;\n",
+                                batch, database, name);
+        free (batch);
+        free (database);
+        free (name);
+        batch = more;
+    }
+    char *whole = bm_format ("%sSELECT %s AS bm_transaction_id;\n", batch,
+                             bm_fence_transaction_id (terms->version));
+    free (batch);
+    return whole;
+}
+
+static void
+s_keep_messages (const bm_sql_result_t *result, bm_sql_messages_t **messages_p)
+{
+    if (messages_p)
+        *messages_p = result ? bm_sql_messages_dup (bm_sql_result_messages (result)) : NULL;
+}
+
+bm_status_t
+bm_mark_rollback (bm_sql_t *sql, bm_error_t *error)
+{
+    bm_sql_query_t *query = bm_sql_query_new ("IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION;");
+    bm_sql_query_timeout_ms (query, S_ROLLBACK_MS);
+    bm_status_t status = bm_sql_run (sql, query, NULL, error);
+    bm_sql_query_destroy (&query);
+    return status;
+}
+
+bm_status_t
+bm_mark_open (bm_sql_t *sql, const bm_mark_terms_t *terms, int64_t *transaction_id,
+              bm_sql_messages_t **messages_p, bm_error_t *error)
+{
+    char *batch = bm_mark_open_batch (terms);
+    bm_sql_query_t *query = bm_sql_query_new (batch);
+    bm_sql_query_timeout_ms (query, terms->lease_ms + 5000);
+    bm_sql_result_t *result = NULL;
+    bm_status_t status = bm_sql_run (sql, query, &result, error);
+    s_keep_messages (result, messages_p);
+    int set =
+        result ? bm_sql_result_find (result, (const char *[]){"bm_transaction_id", NULL}) : -1;
+    *transaction_id = 0;
+    if (set >= 0 && bm_sql_result_rows (result, set) == 1)
+        *transaction_id = bm_sql_result_int (result, set, 0, "bm_transaction_id", 0);
+    if (status == BM_OK && *transaction_id == 0)
+        status = bm_fail (error, BM_SQL_FAILED, "SQL Server did not name the transaction");
+    if (status != BM_OK) {
+        *transaction_id = 0;
+        bm_error_wrap (error, "mark %s could not be placed", terms->mark);
+        /*  Also after a batch that says it failed: a message of severity 16 does not end every transaction. */
+        bm_error_t ignored;
+        if (bm_sql_alive (sql))
+            bm_mark_rollback (sql, &ignored);
+    }
+    bm_sql_result_destroy (&result);
+    bm_sql_query_destroy (&query);
+    free (batch);
+    return status;
+}
+
+char *
+bm_mark_commit_batch (int version, int64_t transaction_id)
+{
+    return bm_format (
+        "SET NOCOUNT ON;\n"
+        "IF @@TRANCOUNT <> 1 OR %s <> %" PRId64 "\n"
+        "BEGIN\n"
+        "    RAISERROR (N'this session does not hold the transaction of the mark', 16, %d);\n"
+        "    RETURN;\n"
+        "END;\n"
+        "COMMIT TRANSACTION;\n"
+        "SELECT @@TRANCOUNT AS bm_left;\n",
+        bm_fence_transaction_id (version), transaction_id, S_OTHER_TRANSACTION);
+}
+
+/*  The server reported an error. Certain is only: what we roll back ourselves now, what was not ours to commit, and 3928,
+ *  by which SQL Server says that the marked transaction failed. */
+static bm_committed_t
+s_judge_failure (bm_sql_t *sql, const bm_sql_result_t *result)
+{
+    const bm_sql_message_t *cause = bm_sql_result_cause (result);
+    bool other = cause && cause->number == 50000 && cause->state == S_OTHER_TRANSACTION;
+    bool refused = cause && cause->number == 3928;
+    bm_error_t ignored;
+    bm_sql_result_t *left = NULL;
+    bm_committed_t answer = other || refused ? BM_COMMITTED_ROLLED_BACK : BM_COMMITTED_UNKNOWN;
+    if (bm_sql_exec (sql, "SELECT @@TRANCOUNT AS bm_left;", &left, &ignored) == BM_OK) {
+        int set = bm_sql_result_find (left, (const char *[]){"bm_left", NULL});
+        bool open = set >= 0 && bm_sql_result_rows (left, set) == 1 &&
+                    bm_sql_result_int (left, set, 0, "bm_left", 0) > 0;
+        if (open && bm_mark_rollback (sql, &ignored) == BM_OK)
+            answer = BM_COMMITTED_ROLLED_BACK;
+    }
+    bm_sql_result_destroy (&left);
+    return answer;
+}
+
+bm_committed_t
+bm_mark_commit (bm_sql_t *sql, int version, int64_t transaction_id, bm_sql_messages_t **messages_p,
+                bm_error_t *error)
+{
+    char *batch = bm_mark_commit_batch (version, transaction_id);
+    bm_sql_query_t *query = bm_sql_query_new (batch);
+    bm_sql_query_timeout_ms (query, S_COMMIT_MS);
+    bm_sql_result_t *result = NULL;
+    bm_committed_t answer = BM_COMMITTED_UNKNOWN;
+    bm_status_t status = bm_sql_run (sql, query, &result, error);
+    s_keep_messages (result, messages_p);
+    int set = result ? bm_sql_result_find (result, (const char *[]){"bm_left", NULL}) : -1;
+    bool committed = set >= 0 && bm_sql_result_rows (result, set) == 1 &&
+                     bm_sql_result_int (result, set, 0, "bm_left", -1) == 0;
+    if (status == BM_OK && committed)
+        answer = BM_COMMITTED_DONE;
+    else if (status == BM_SQL_FAILED && bm_sql_alive (sql))
+        answer = s_judge_failure (sql, result);
+    else if (status == BM_OK)
+        bm_fail (error, BM_SQL_FAILED, "SQL Server did not say what became of the COMMIT");
+    if (answer != BM_COMMITTED_DONE)
+        bm_error_wrap (error, "COMMIT of the mark");
+    bm_sql_result_destroy (&result);
+    bm_sql_query_destroy (&query);
+    free (batch);
+    return answer;
+}

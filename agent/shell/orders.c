@@ -1,0 +1,524 @@
+#include "agent/shell/orders.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/shell/greet.h"
+#include "agent/shell/instance.h"
+#include "agent/shell/path.h"
+#include "agent/shell/prepare.h"
+#include "agent/shell/prove.h"
+#include "agent/shell/queue.h"
+#include "agent/shell/settle.h"
+#include "agent/shell/task.h"
+#include "common/clock.h"
+#include "common/limits.h"
+#include "common/log.h"
+
+#define S_LOG_EVERY_MS 10000
+
+/*  ---- what an order is ---- */
+
+typedef struct s_kind {
+    Btsmark__Envelope__BodyCase body;
+    bm_order_kind_t kind;
+    bool names_instance;
+} s_kind_t;
+
+static const s_kind_t s_kinds[] = {
+    {BTSMARK__ENVELOPE__BODY_GREET, BM_ORDER_STATUS, false},
+    {BTSMARK__ENVELOPE__BODY_STATUS, BM_ORDER_STATUS, false},
+    {BTSMARK__ENVELOPE__BODY_CANCEL, BM_ORDER_BACKUP, false},
+    {BTSMARK__ENVELOPE__BODY_PREPARE, BM_ORDER_PREPARE, true},
+    {BTSMARK__ENVELOPE__BODY_FENCE, BM_ORDER_FENCE, true},
+    {BTSMARK__ENVELOPE__BODY_MARK, BM_ORDER_MARK, true},
+    {BTSMARK__ENVELOPE__BODY_SAMPLE, BM_ORDER_SAMPLE, true},
+    {BTSMARK__ENVELOPE__BODY_COMMIT, BM_ORDER_COMMIT, true},
+    {BTSMARK__ENVELOPE__BODY_RELEASE, BM_ORDER_RELEASE, true},
+    {BTSMARK__ENVELOPE__BODY_ABORT, BM_ORDER_ABORT, true},
+    {BTSMARK__ENVELOPE__BODY_PROVE, BM_ORDER_PROVE, true},
+    {BTSMARK__ENVELOPE__BODY_BACKUP, BM_ORDER_BACKUP, true},
+    {BTSMARK__ENVELOPE__BODY_SETTLE, BM_ORDER_SETTLE, true},
+    {BTSMARK__ENVELOPE__BODY_WRITE_MANIFEST, BM_ORDER_BACKUP, true},
+};
+
+static const s_kind_t *
+s_kind (const Btsmark__Envelope *order)
+{
+    for (size_t i = 0; i < sizeof s_kinds / sizeof *s_kinds; i++)
+        if (s_kinds[i].body == order->body_case)
+            return &s_kinds[i];
+    return NULL;
+}
+
+static bm_duty_t
+s_duty (const s_kind_t *kind)
+{
+    return kind->kind == BM_ORDER_STATUS ? BM_DUTY_STATUS : BM_DUTY_BACKUP;
+}
+
+const char *
+bm_orders_instance (const Btsmark__Envelope *order)
+{
+    switch (order->body_case) {
+        case BTSMARK__ENVELOPE__BODY_PREPARE:
+            return order->prepare->instance;
+        case BTSMARK__ENVELOPE__BODY_FENCE:
+            return order->fence->instance;
+        case BTSMARK__ENVELOPE__BODY_MARK:
+            return order->mark->instance;
+        case BTSMARK__ENVELOPE__BODY_SAMPLE:
+            return order->sample->instance;
+        case BTSMARK__ENVELOPE__BODY_COMMIT:
+            return order->commit->instance;
+        case BTSMARK__ENVELOPE__BODY_RELEASE:
+            return order->release->instance;
+        case BTSMARK__ENVELOPE__BODY_ABORT:
+            return order->abort->instance;
+        case BTSMARK__ENVELOPE__BODY_PROVE:
+            return order->prove->instance;
+        case BTSMARK__ENVELOPE__BODY_BACKUP:
+            return order->backup->instance;
+        case BTSMARK__ENVELOPE__BODY_SETTLE:
+            return order->settle->instance;
+        case BTSMARK__ENVELOPE__BODY_WRITE_MANIFEST:
+            return order->write_manifest->instance;
+        default:
+            return "";
+    }
+}
+
+const char *
+bm_orders_database (const Btsmark__Envelope *order)
+{
+    return order->body_case == BTSMARK__ENVELOPE__BODY_BACKUP ? order->backup->database : "";
+}
+
+/*  What stands in an order of a round and reaches T-SQL or a file name. */
+static bm_status_t
+s_check_body (const Btsmark__Envelope *order, bm_error_t *error)
+{
+    const char *mark = NULL;
+    size_t databases = 1;
+    if (order->body_case == BTSMARK__ENVELOPE__BODY_MARK) {
+        mark = order->mark->mark;
+        databases = order->mark->n_databases;
+    } else if (order->body_case == BTSMARK__ENVELOPE__BODY_COMMIT)
+        mark = order->commit->mark;
+    else if (order->body_case == BTSMARK__ENVELOPE__BODY_PROVE) {
+        mark = order->prove->mark;
+        databases = order->prove->n_databases;
+    } else if (order->body_case == BTSMARK__ENVELOPE__BODY_FENCE)
+        databases = order->fence->n_databases;
+    else if (order->body_case == BTSMARK__ENVELOPE__BODY_PREPARE)
+        databases = order->prepare->n_databases;
+    if (mark && !bm_path_mark_ok (mark))
+        return bm_fail (error, BM_PROTOCOL, "\"%.64s\" cannot be the name of a mark", mark);
+    if (databases == 0)
+        return bm_fail (error, BM_PROTOCOL, "%s names no database", bm_wire_body_name (order));
+    return BM_OK;
+}
+
+/*  ---- refusals of what is not stored ---- */
+
+/*  At most one line in 10 s: a broken or hostile sender may not fill the disk. */
+static void
+s_log_dropped (const char *who, const char *why)
+{
+    static int64_t logged_ms;
+    static size_t more;
+    int64_t now_ms = bm_clock_mono_ms ();
+    if (logged_ms && now_ms - logged_ms < S_LOG_EVERY_MS) {
+        more++;
+        return;
+    }
+    bm_log_warning ("a message of %s is refused: %s (%zu more since the last such line)", who, why,
+                    more);
+    logged_ms = now_ms;
+    more = 0;
+}
+
+static void
+s_refuse (bm_agent_t *agent, const bm_allow_t *allow, zframe_t *asker,
+          const Btsmark__Envelope *order, Btsmark__Refused__Why why, const bm_error_t *error)
+{
+    s_log_dropped (allow->name, error->text);
+    bm_agent_send (agent, asker, bm_answer_refuse (order, agent->start_id, why, error));
+}
+
+/*  Of another version, or not to be read at all. As much of its identity is repeated as can be read. */
+static void
+s_refuse_unreadable (bm_agent_t *agent, const bm_allow_t *allow, zframe_t *asker, zframe_t *payload,
+                     const bm_error_t *error)
+{
+    Btsmark__Refused__Why why = BTSMARK__REFUSED__WHY__BAD_REQUEST;
+    Btsmark__Envelope *order = NULL;
+    if (zframe_size (payload) <= BM_LIMIT_WIRE_BYTES)
+        order = btsmark__envelope__unpack (NULL, zframe_size (payload), zframe_data (payload));
+    if (order && order->protocol != BM_PROTOCOL_VERSION)
+        why = BTSMARK__REFUSED__WHY__VERSION;
+    s_refuse (agent, allow, asker, order, why, error);
+    if (order)
+        btsmark__envelope__free_unpacked (order, NULL);
+}
+
+/*  ---- one order ---- */
+
+/*  Duty, start and instance: what is wrong here has no effect and leaves no trace but a log line. */
+static bool
+s_let_in (bm_agent_t *agent, const bm_allow_t *allow, const Btsmark__Envelope *order,
+          zframe_t *asker)
+{
+    bm_error_t error = {0};
+    Btsmark__Refused__Why why = BTSMARK__REFUSED__WHY__BAD_REQUEST;
+    const s_kind_t *kind = s_kind (order);
+    if (!kind || order->operation_id == 0)
+        bm_fail (&error, BM_PROTOCOL, "%s is not an order, or has no operation id",
+                 bm_wire_body_name (order));
+    else if (!(allow->duties & s_duty (kind))) {
+        why = BTSMARK__REFUSED__WHY__NO_DUTY;
+        bm_fail (&error, BM_NO_DUTY, "the key of [allow %s] has no duty %s, which %s needs",
+                 allow->name, bm_duty_name (s_duty (kind)), bm_wire_body_name (order));
+    } else if (order->body_case != BTSMARK__ENVELOPE__BODY_GREET &&
+               order->start_id != agent->start_id) {
+        why = BTSMARK__REFUSED__WHY__STALE;
+        bm_fail (&error, BM_STALE, "%s was meant for another start of this agent",
+                 bm_wire_body_name (order));
+    } else if (kind->names_instance &&
+               !bm_agent_find_instance (agent, bm_orders_instance (order))) {
+        why = BTSMARK__REFUSED__WHY__UNKNOWN_INSTANCE;
+        bm_fail (&error, BM_CONFIG_UNSERVED, "this agent serves no instance %.128s",
+                 bm_orders_instance (order));
+    } else
+        s_check_body (order, &error);
+    if (error.status == BM_OK)
+        return true;
+    s_refuse (agent, allow, asker, order, why, &error);
+    return false;
+}
+
+/*  True when the order was there before: it is answered again, or whoever asks now is answered when it ends. */
+static bool
+s_repeated (bm_agent_t *agent, const bm_allow_t *allow, const Btsmark__Envelope *order,
+            zframe_t **asker_p)
+{
+    bm_operation_t *known = bm_operations_find (agent->operations, allow, order->operation_id);
+    if (!known)
+        return false;
+    if (known->kind != order->body_case) {
+        bm_error_t error = {0};
+        bm_fail (&error, BM_PROTOCOL, "the operation id of %s was used for another order before",
+                 bm_wire_body_name (order));
+        s_refuse (agent, allow, *asker_p, order, BTSMARK__REFUSED__WHY__BAD_REQUEST, &error);
+        return true;
+    }
+    zframe_destroy (&known->asker);
+    known->asker = *asker_p;
+    *asker_p = NULL;
+    bm_agent_repeat (agent, known);
+    return true;
+}
+
+static void
+s_do_cancel (bm_agent_t *agent, bm_operation_t *operation)
+{
+    const Btsmark__Cancel *order = operation->order->cancel;
+    bm_operation_t *target =
+        bm_operations_find (agent->operations, operation->allow, order->target_operation_id);
+    Btsmark__Cancelled *cancelled = bm_alloc (sizeof *cancelled);
+    btsmark__cancelled__init (cancelled);
+    cancelled->found =
+        target && target != operation && !target->answer &&
+        bm_orders_cancel (agent, target, *order->reason ? order->reason : "asked to");
+    bm_agent_answer (agent, operation, BTSMARK__ENVELOPE__BODY_CANCELLED,
+                     (bm_body_t){.cancelled = cancelled});
+}
+
+/*  GREET, STATUS and CANCEL. GREET comes before the start id and the clock are known, so it is let pass as it is. */
+static void
+s_do_without_instance (bm_agent_t *agent, bm_operation_t *operation, bm_order_kind_t kind)
+{
+    const Btsmark__Envelope *wire = operation->order;
+    if (wire->body_case == BTSMARK__ENVELOPE__BODY_GREET) {
+        bm_log_info ("%s greets for the group \"%s\", run %" PRIu64 " (version %s)",
+                     operation->allow->name, wire->group, wire->epoch,
+                     wire->greet->product_version);
+        bm_greet (agent, operation);
+        return;
+    }
+    bm_order_t order = {.kind = kind,
+                        .duties = operation->allow->duties,
+                        .group = bm_participant_group (operation->allow->public_key, wire->group),
+                        .start_id = wire->start_id,
+                        .operation_id = wire->operation_id,
+                        .epoch = wire->epoch,
+                        .round = wire->round,
+                        .expires_ms = (int64_t)wire->expires_agent_ms};
+    bm_refuse_t why = BM_REFUSE_BAD_REQUEST;
+    const char *reason = "refused";
+    bm_gate_answer_t answer =
+        bm_gate_check (agent->gate, &order, bm_clock_mono_ms (), &why, &reason);
+    if (answer != BM_GATE_PASS) {
+        bm_error_t error = {0};
+        bm_fail (&error, bm_refuse_status (why), "%s: %s", bm_wire_body_name (wire), reason);
+        bm_agent_refuse (agent, operation,
+                         why == BM_REFUSE_EXPIRED ? BTSMARK__REFUSED__WHY__EXPIRED
+                                                  : BTSMARK__REFUSED__WHY__BAD_REQUEST,
+                         &error);
+    } else if (wire->body_case == BTSMARK__ENVELOPE__BODY_STATUS)
+        bm_greet (agent, operation);
+    else
+        s_do_cancel (agent, operation);
+}
+
+static void
+s_take (bm_agent_t *agent, const bm_allow_t *allow, Btsmark__Envelope **order_p, zframe_t **asker_p)
+{
+    const s_kind_t *kind = s_kind (*order_p);
+    bm_error_t error = {0};
+    if (agent->stopping && kind->kind != BM_ORDER_RELEASE && kind->kind != BM_ORDER_ABORT) {
+        bm_fail (&error, BM_STOPPED, "the agent is stopping");
+        s_refuse (agent, allow, *asker_p, *order_p, BTSMARK__REFUSED__WHY__STOPPING, &error);
+        return;
+    }
+    bm_operation_t *operation =
+        bm_operations_add (agent->operations, allow, order_p, asker_p, bm_clock_mono_ms ());
+    if (!operation) {
+        bm_fail (&error, BM_BUSY, "too many orders run at once");
+        s_refuse (agent, allow, *asker_p, *order_p, BTSMARK__REFUSED__WHY__BUSY, &error);
+        return;
+    }
+    bm_operation_step (operation, bm_wire_body_name (operation->order), -1, operation->began_ms);
+    if (!kind->names_instance)
+        s_do_without_instance (agent, operation, kind->kind);
+    else
+        bm_instance_order (bm_agent_find_instance (agent, bm_orders_instance (operation->order)),
+                           operation, kind->kind);
+}
+
+void
+bm_orders_receive (bm_agent_t *agent, zmsg_t **message_p)
+{
+    zmsg_t *message = *message_p;
+    zframe_t *asker = zmsg_pop (message);
+    zframe_t *payload = zmsg_pop (message);
+    const bm_allow_t *allow = payload ? bm_door_sender (agent->door, payload) : NULL;
+    bm_error_t error = {0};
+    Btsmark__Envelope *order = NULL;
+    if (!allow)
+        s_log_dropped ("a stranger", "no allowed key stands behind it");
+    else if (zmsg_size (message) > 0) {
+        bm_fail (&error, BM_PROTOCOL, "a message has more than one frame");
+        s_refuse (agent, allow, asker, NULL, BTSMARK__REFUSED__WHY__BAD_REQUEST, &error);
+    } else {
+        order = bm_wire_unpack (zframe_data (payload), zframe_size (payload), &error);
+        if (!order)
+            s_refuse_unreadable (agent, allow, asker, payload, &error);
+        else if (s_let_in (agent, allow, order, asker) && !s_repeated (agent, allow, order, &asker))
+            s_take (agent, allow, &order, &asker);
+    }
+    if (order)
+        btsmark__envelope__free_unpacked (order, NULL);
+    zframe_destroy (&payload);
+    zframe_destroy (&asker);
+    zmsg_destroy (message_p);
+}
+
+/*  ---- the work of PREPARE, PROVE, SETTLE and WRITE_MANIFEST, in a session's thread ---- */
+
+static void
+s_prepare_work (bm_job_t *job)
+{
+    bm_task_t *task = job->data;
+    bm_error_t error = {0};
+    bm_prepare_t prepare = {.instance = task->instance->config,
+                            .start_id = task->agent->start_id,
+                            .sql = bm_task_sql (task, &error),
+                            .error = &error};
+    task->kind = BTSMARK__ENVELOPE__BODY_VOTE;
+    task->body.vote = bm_prepare_run (&prepare, task->order->prepare);
+}
+
+static void
+s_prove_work (bm_job_t *job)
+{
+    bm_task_t *task = job->data;
+    bm_error_t error = {0};
+    bm_prove_t prove = {.instance = task->instance->config->name,
+                        .sql = bm_task_sql (task, &error),
+                        .error = &error,
+                        .unsettled = task->unsettled};
+    task->kind = BTSMARK__ENVELOPE__BODY_PROOF;
+    task->body.proof = bm_prove_run (&prove, task->order->prove);
+}
+
+static void
+s_settle_work (bm_job_t *job)
+{
+    bm_task_t *task = job->data;
+    bm_error_t error = {0};
+    bm_settle_t settle = {.instance = task->instance->config->name,
+                          .start_id = task->agent->start_id,
+                          .sql = bm_task_sql (task, &error),
+                          .error = &error};
+    task->kind = BTSMARK__ENVELOPE__BODY_SETTLED;
+    task->body.settled = bm_settle_run (&settle, task->order->settle);
+}
+
+static Btsmark__ManifestWritten *
+s_manifest_written (const char *file, const bm_error_t *error)
+{
+    Btsmark__ManifestWritten *written = bm_alloc (sizeof *written);
+    btsmark__manifest_written__init (written);
+    written->ok = error->status == BM_OK;
+    bm_answer_text (&written->file, file);
+    written->fault = bm_answer_fault (error);
+    return written;
+}
+
+static void
+s_manifest_work (bm_job_t *job)
+{
+    bm_task_t *task = job->data;
+    bm_error_t error = {0};
+    char *file = NULL;
+    if (bm_manifest_write (task->manifest, &file, &error) == BM_OK)
+        bm_log_info ("manifest written: %s", file);
+    else
+        bm_log_warning ("%s", error.text);
+    task->kind = BTSMARK__ENVELOPE__BODY_MANIFEST_WRITTEN;
+    task->body.manifest_written = s_manifest_written (file, &error);
+    free (file);
+}
+
+static void
+s_do_manifest (bm_agent_t *agent, bm_instance_t *instance, bm_operation_t *operation)
+{
+    const Btsmark__WriteManifest *order = operation->order->write_manifest;
+    bm_error_t error = {0};
+    bm_manifest_whole_t *whole = NULL;
+    char *folder = bm_prepare_path (instance->config, order->path, &error);
+    if (!folder) {
+        bm_agent_refuse (agent, operation, BTSMARK__REFUSED__WHY__PATH_NOT_ALLOWED, &error);
+        return;
+    }
+    bm_manifest_part_t part = {.owner = operation->allow->public_key,
+                               .folder = folder,
+                               .file_name = order->file_name,
+                               .part = order->part,
+                               .parts = order->parts,
+                               .content = order->content.data,
+                               .size = order->content.len};
+    size_t name = strlen (order->file_name);
+    if (!bm_path_file_name_ok (order->file_name) || name < 14 ||
+        strcmp (order->file_name + name - 13, ".btsmark.json") != 0 ||
+        order->sha256.len != sizeof part.digest)
+        bm_fail (&error, BM_PROTOCOL,
+                 "\"%.200s\" is not the name of a manifest, or its SHA-256 is missing",
+                 order->file_name);
+    else if (!instance->config->local_files)
+        bm_fail (&error, BM_IO,
+                 "[instance %s] has files = remote: this agent cannot write a manifest to %s",
+                 instance->config->name, folder);
+    else {
+        memcpy (part.digest, order->sha256.data, sizeof part.digest);
+        bm_manifests_take (agent->manifests, &part, bm_clock_mono_ms (), &whole, &error);
+    }
+    if (whole) {
+        bm_task_t *task = bm_task_new (agent, instance, operation);
+        task->manifest = whole;
+        bm_task_submit (task, agent->files, s_manifest_work);
+    } else
+        bm_agent_answer (agent, operation, BTSMARK__ENVELOPE__BODY_MANIFEST_WRITTEN,
+                         (bm_body_t){.manifest_written = s_manifest_written ("", &error)});
+    free (folder);
+}
+
+static void
+s_submit_settle (bm_agent_t *agent, bm_instance_t *instance, bm_operation_t *operation)
+{
+    bm_operation_step (operation, "SETTLE", -1, bm_clock_mono_ms ());
+    bm_task_submit (bm_task_new (agent, instance, operation), instance->query, s_settle_work);
+}
+
+/*  Backups that this very agent still takes for a run that is over are waited for, then cancelled: truth is read only when
+ *  nothing can change it any more. */
+static bool
+s_settle_waits (bm_agent_t *agent, bm_instance_t *instance, const bm_operation_t *operation,
+                int64_t now_ms)
+{
+    const Btsmark__Envelope *order = operation->order;
+    bool over = now_ms - operation->began_ms >= (int64_t)order->settle->wait_ms;
+    return bm_queue_older (agent->queue, instance, order, over ? "a newer run settles" : NULL) > 0;
+}
+
+void
+bm_orders_do (bm_agent_t *agent, bm_instance_t *instance, bm_operation_t *operation)
+{
+    switch (operation->order->body_case) {
+        case BTSMARK__ENVELOPE__BODY_PREPARE:
+            bm_task_submit (bm_task_new (agent, instance, operation), instance->query,
+                            s_prepare_work);
+            break;
+        case BTSMARK__ENVELOPE__BODY_BACKUP:
+            bm_queue_add (agent->queue, instance, operation);
+            break;
+        case BTSMARK__ENVELOPE__BODY_SETTLE:
+            if (s_settle_waits (agent, instance, operation, bm_clock_mono_ms ()))
+                bm_operation_step (operation, "waiting for backups of an earlier run", -1,
+                                   bm_clock_mono_ms ());
+            else
+                s_submit_settle (agent, instance, operation);
+            break;
+        case BTSMARK__ENVELOPE__BODY_WRITE_MANIFEST:
+            s_do_manifest (agent, instance, operation);
+            break;
+        default:
+            bm_require (false);
+    }
+}
+
+void
+bm_orders_prove (bm_agent_t *agent, bm_instance_t *instance, bm_operation_t *operation,
+                 bool unsettled)
+{
+    bm_task_t *task = bm_task_new (agent, instance, operation);
+    task->unsettled = unsettled;
+    bm_task_submit (task, instance->query, s_prove_work);
+}
+
+void
+bm_orders_tick (bm_agent_t *agent, int64_t now_ms)
+{
+    bm_operation_t **running = bm_operations_list_running (agent->operations);
+    for (size_t i = 0; running[i]; i++) {
+        bm_operation_t *one = running[i];
+        if (one->answer || one->kind != BTSMARK__ENVELOPE__BODY_SETTLE || one->work)
+            continue;
+        bm_instance_t *instance = bm_agent_find_instance (agent, one->order->settle->instance);
+        if (!s_settle_waits (agent, instance, one, now_ms))
+            s_submit_settle (agent, instance, one);
+    }
+    free (running);
+}
+
+bool
+bm_orders_cancel (bm_agent_t *agent, bm_operation_t *operation, const char *why)
+{
+    switch (operation->kind) {
+        case BTSMARK__ENVELOPE__BODY_BACKUP:
+            return bm_queue_cancel (agent->queue, operation, why);
+        case BTSMARK__ENVELOPE__BODY_PREPARE:
+        case BTSMARK__ENVELOPE__BODY_PROVE:
+        case BTSMARK__ENVELOPE__BODY_SETTLE:
+            if (!operation->work)
+                return false;
+            snprintf (operation->why_cancelled, sizeof operation->why_cancelled, "%.150s", why);
+            bm_task_t *task = operation->work;
+            bm_session_cancel (task->session, &task->job);
+            return true;
+        default:
+            return false;
+    }
+}

@@ -1,0 +1,454 @@
+#include "agent/shell/prepare.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "agent/shell/answer.h"
+#include "agent/shell/path.h"
+#include "agent/shell/session.h"
+#include "common/names.h"
+
+#define S_QUERY_MS 30000
+
+/*  ---- folders ---- */
+
+char *
+bm_prepare_path (const bm_instance_config_t *instance, const char *wanted, bm_error_t *error)
+{
+    if (!*wanted && !*instance->backup_path) {
+        bm_fail (error, BM_PATH_NOT_ALLOWED,
+                 "the order names no backup path and [instance %s] has none", instance->name);
+        bm_error_remedy (error, "set backup-path in [instance %s] of the agent's configuration",
+                         instance->name);
+        return NULL;
+    }
+    char *clean = bm_path_normalise (*wanted ? wanted : instance->backup_path, error);
+    if (!clean)
+        return NULL;
+    for (size_t i = 0; i < instance->allowed_count; i++)
+        if (bm_path_within (clean, instance->allowed_paths[i]))
+            return clean;
+    bm_fail (error, BM_PATH_NOT_ALLOWED, "[instance %s] does not allow backups to %s",
+             instance->name, clean);
+    bm_error_remedy (error, "add it to allowed-paths in [instance %s] of the agent's configuration",
+                     instance->name);
+    free (clean);
+    return NULL;
+}
+
+/*  Writes and syncs one byte: a folder that can be listed is not yet one that can be written. */
+static int
+s_try_file (const char *file)
+{
+    int fd = open (file, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return errno;
+    int failed = write (fd, "b", 1) == 1 && fsync (fd) == 0 ? 0 : errno;
+    close (fd);
+    if (unlink (file) != 0 && !failed)
+        failed = errno;
+    return failed;
+}
+
+bm_status_t
+bm_prepare_probe_folder (const char *folder, int64_t *free_bytes, bm_error_t *error)
+{
+    *free_bytes = -1;
+    char *name =
+        bm_format (".btsmark-probe-%ld-%lx", (long)getpid (), (unsigned long)pthread_self ());
+    char *file = bm_names_join_path (folder, name);
+    int failed = s_try_file (file);
+    free (file);
+    free (name);
+    struct statvfs room;
+    if (statvfs (folder, &room) == 0)
+        *free_bytes = (int64_t)(room.f_bavail * room.f_frsize);
+    if (!failed)
+        return BM_OK;
+    bm_fail (error, BM_NOT_READY, "the agent cannot write to %s: %s", folder, strerror (failed));
+    bm_error_remedy (error, "make the folder and let the agent's and SQL Server's service accounts "
+                            "write there, or correct backup-path");
+    return BM_NOT_READY;
+}
+
+/*  ---- what SQL Server says ---- */
+
+static void
+s_reason (Btsmark__DatabaseFacts *facts, Btsmark__Fault *fault)
+{
+    bm_answer_add_fault (&facts->reasons, &facts->n_reasons, fault);
+}
+
+static bm_status_t
+s_query (bm_sql_t *sql, const char *batch, bm_sql_result_t **result_p, bm_error_t *error)
+{
+    bm_sql_query_t *query = bm_sql_query_new (batch);
+    bm_sql_query_timeout_ms (query, S_QUERY_MS);
+    bm_status_t status = bm_sql_run (sql, query, result_p, error);
+    bm_sql_query_destroy (&query);
+    return status;
+}
+
+/*  sys.database_recovery_status tells whether a log chain has begun; it may be hidden from the login, so without it the
+ *  answer comes from msdb. */
+static bm_status_t
+s_list_databases (bm_sql_t *sql, bm_sql_result_t **result_p, bool *has_status, bm_error_t *error)
+{
+    *has_status = true;
+    bm_status_t status = s_query (
+        sql,
+        "SELECT d.name, d.state_desc, d.recovery_model_desc, d.is_read_only, d.user_access_desc,"
+        " d.is_in_standby, r.last_log_backup_lsn,"
+        " CONVERT (nvarchar(36), r.recovery_fork_guid) AS recovery_fork,"
+        " CONVERT (nvarchar(36), r.family_guid) AS family"
+        " FROM sys.databases d"
+        " LEFT JOIN sys.database_recovery_status r ON r.database_id = d.database_id;",
+        result_p, error);
+    if (status != BM_SQL_FAILED)
+        return status;
+    *has_status = false;
+    bm_sql_result_destroy (result_p);
+    return s_query (sql,
+                    "SELECT d.name, d.state_desc, d.recovery_model_desc, d.is_read_only,"
+                    " d.user_access_desc, d.is_in_standby FROM sys.databases d;",
+                    result_p, error);
+}
+
+static void
+s_read_state (Btsmark__DatabaseFacts *facts, const bm_sql_result_t *all, int set, size_t row)
+{
+    bm_answer_text (&facts->state, bm_sql_result_text (all, set, row, "state_desc"));
+    bm_answer_text (&facts->recovery_model,
+                    bm_sql_result_text (all, set, row, "recovery_model_desc"));
+    bm_answer_text (&facts->user_access, bm_sql_result_text (all, set, row, "user_access_desc"));
+    facts->read_only = bm_sql_result_int (all, set, row, "is_read_only", 0) != 0;
+    facts->in_standby = bm_sql_result_int (all, set, row, "is_in_standby", 0) != 0;
+    facts->has_full = bm_sql_result_text (all, set, row, "last_log_backup_lsn") != NULL;
+    bm_answer_text (&facts->recovery_fork, bm_sql_result_text (all, set, row, "recovery_fork"));
+    bm_answer_text (&facts->family, bm_sql_result_text (all, set, row, "family"));
+}
+
+/*  Every state that keeps BACKUP or a mark from working, each with a reason of its own. */
+static void
+s_judge_state (Btsmark__DatabaseFacts *facts)
+{
+    const char *name = facts->name;
+    if (strcmp (facts->state, "ONLINE") != 0)
+        s_reason (facts, bm_answer_fault_new (BM_NOT_READY, "database %s is %s, not ONLINE", name,
+                                              facts->state));
+    if (facts->read_only)
+        s_reason (facts, bm_answer_fault_new (BM_NOT_READY,
+                                              "database %s is read-only: no mark can be "
+                                              "written in it",
+                                              name));
+    if (facts->in_standby)
+        s_reason (facts, bm_answer_fault_new (BM_NOT_READY, "database %s is in standby", name));
+    if (*facts->user_access && strcmp (facts->user_access, "MULTI_USER") != 0)
+        s_reason (facts, bm_answer_fault_new (BM_NOT_READY, "database %s is in %s mode", name,
+                                              facts->user_access));
+    if (strcmp (facts->recovery_model, "BULK_LOGGED") == 0)
+        bm_answer_add_fault (&facts->warnings, &facts->n_warnings,
+                             bm_answer_fault_new (BM_WARNINGS,
+                                                  "database %s is in BULK_LOGGED recovery: after a "
+                                                  "bulk load SQL Server drops the mark (3923)",
+                                                  name));
+    else if (strcmp (facts->recovery_model, "FULL") != 0)
+        s_reason (facts,
+                  bm_answer_fault_new (BM_NOT_READY,
+                                       "database %s is in %s recovery: its log cannot be backed "
+                                       "up; ALTER DATABASE ... SET RECOVERY FULL",
+                                       name, facts->recovery_model));
+}
+
+static char *
+s_objects_batch (const char *database)
+{
+    char *quoted = bm_names_quote (database);
+    static const char *const objects[] = {
+        "sp_SetMark",        "sp_BackupBizTalkFull", "sp_BackupBizTalkLog", "MarkLog",
+        "TDDS_StreamStatus", "TDDS_BlockTDDS",       "Tracking_Spool1"};
+    char *batch = bm_strdup ("SELECT ");
+    for (size_t i = 0; i < sizeof objects / sizeof *objects; i++) {
+        char *name = bm_format ("%s.dbo.%s", quoted, objects[i]);
+        char *literal = bm_names_literal (name);
+        char *more = bm_format ("%sOBJECT_ID (%s) AS has_%s%s", batch, literal, objects[i],
+                                i + 1 < sizeof objects / sizeof *objects ? ", " : ";\n");
+        free (literal);
+        free (name);
+        free (batch);
+        batch = more;
+    }
+    char *procedure = bm_format ("%s.dbo.sp_BackupBizTalkLog", quoted);
+    char *literal = bm_names_literal (procedure);
+    char *whole = bm_format ("%sSELECT COUNT (*) AS compression FROM %s.sys.parameters"
+                             " WHERE object_id = OBJECT_ID (%s) AND name = N'@bCompression';",
+                             batch, quoted, literal);
+    free (literal);
+    free (procedure);
+    free (batch);
+    free (quoted);
+    return whole;
+}
+
+static bool
+s_has (const bm_sql_result_t *result, int set, const char *object)
+{
+    char column[64];
+    snprintf (column, sizeof column, "has_%s", object);
+    return bm_sql_result_text (result, set, 0, column) != NULL;
+}
+
+static void
+s_need (Btsmark__DatabaseFacts *facts, const bm_sql_result_t *result, int set, const char *object)
+{
+    if (!s_has (result, set, object))
+        s_reason (facts,
+                  bm_answer_fault_new (BM_NOT_READY,
+                                       "database %s has no dbo.%s: run "
+                                       "Backup_Setup_All_Procs.sql and Backup_Setup_All_Tables.sql "
+                                       "in it",
+                                       facts->name, object));
+}
+
+static void
+s_look_at_objects (bm_sql_t *sql, const Btsmark__Prepare *order, Btsmark__DatabaseFacts *facts)
+{
+    bm_error_t error = {0};
+    bm_sql_result_t *result = NULL;
+    char *batch = s_objects_batch (facts->name);
+    bm_status_t status = s_query (sql, batch, &result, &error);
+    free (batch);
+    int set = result ? bm_sql_result_find (result, (const char *[]){"has_sp_SetMark", NULL}) : -1;
+    if (status != BM_OK || set < 0 || bm_sql_result_rows (result, set) != 1) {
+        if (status == BM_OK)
+            bm_fail (&error, BM_SQL_FAILED, "no answer");
+        bm_error_wrap (&error, "database %s cannot be looked at", facts->name);
+        s_reason (facts, bm_answer_fault (&error));
+        bm_sql_result_destroy (&result);
+        return;
+    }
+    facts->has_tracking = s_has (result, set, "TDDS_StreamStatus");
+    facts->has_bodies = s_has (result, set, "Tracking_Spool1");
+    s_need (facts, result, set,
+            order->set_type == BTSMARK__SET_TYPE__FULL ? "sp_BackupBizTalkFull"
+                                                       : "sp_BackupBizTalkLog");
+    if (order->will_mark) {
+        s_need (facts, result, set, "sp_SetMark");
+        s_need (facts, result, set, "MarkLog");
+        if (facts->has_tracking)
+            s_need (facts, result, set, "TDDS_BlockTDDS");
+    }
+    set = bm_sql_result_find (result, (const char *[]){"compression", NULL});
+    facts->has_compression_parameter = set >= 0 && bm_sql_result_rows (result, set) == 1 &&
+                                       bm_sql_result_int (result, set, 0, "compression", 0) > 0;
+    bm_sql_result_destroy (&result);
+}
+
+/*  The newest full that is not copy-only: its size tells how much room the next one needs. */
+static void
+s_look_at_last_full (bm_sql_t *sql, bool has_status, Btsmark__DatabaseFacts *facts)
+{
+    bm_sql_query_t *query = bm_sql_query_new (
+        "SELECT TOP (1) backup_size, compressed_backup_size,"
+        " CONVERT (nvarchar(36), last_recovery_fork_guid) AS fork FROM msdb.dbo.backupset"
+        " WHERE database_name = @name AND type = 'D' AND is_copy_only = 0"
+        " ORDER BY backup_set_id DESC;");
+    bm_sql_query_text (query, "@name", facts->name);
+    bm_sql_query_timeout_ms (query, S_QUERY_MS);
+    bm_sql_result_t *result = NULL;
+    bm_error_t error;
+    bm_status_t status = bm_sql_run (sql, query, &result, &error);
+    bm_sql_query_destroy (&query);
+    int set = result ? bm_sql_result_find (result, (const char *[]){"backup_size", NULL}) : -1;
+    if (status == BM_OK && set >= 0 && bm_sql_result_rows (result, set) == 1) {
+        int64_t bytes = bm_sql_result_int (result, set, 0, "backup_size", 0);
+        facts->last_full_bytes =
+            bm_sql_result_int (result, set, 0, "compressed_backup_size", bytes);
+        if (!has_status)
+            facts->has_full = true;
+    }
+    bm_sql_result_destroy (&result);
+}
+
+static void
+s_look_at_path (const bm_prepare_t *self, const Btsmark__DatabaseTarget *target,
+                Btsmark__DatabaseFacts *facts)
+{
+    bm_error_t error = {0};
+    facts->free_bytes = -1;
+    char *path = bm_prepare_path (self->instance, target->path, &error);
+    if (!path) {
+        s_reason (facts, bm_answer_fault (&error));
+        return;
+    }
+    bm_answer_text (&facts->path, path);
+    if (self->instance->local_files &&
+        bm_prepare_probe_folder (path, &facts->free_bytes, &error) != BM_OK)
+        s_reason (facts, bm_answer_fault (&error));
+    free (path);
+}
+
+static void
+s_look_at_database (const bm_prepare_t *self, const Btsmark__Prepare *order,
+                    const bm_sql_result_t *all, bool has_status, Btsmark__DatabaseFacts *facts)
+{
+    int set = bm_sql_result_find (all, (const char *[]){"state_desc", NULL});
+    size_t rows = set >= 0 ? bm_sql_result_rows (all, set) : 0, row = 0;
+    while (row < rows && !bm_names_equal (bm_sql_result_text (all, set, row, "name"), facts->name))
+        row++;
+    if (row == rows) {
+        s_reason (facts, bm_answer_fault_new (BM_NOT_READY,
+                                              "there is no database %s on %s, or the login "
+                                              "may not see it",
+                                              facts->name, self->instance->name));
+        return;
+    }
+    bm_answer_text (&facts->name, bm_sql_result_text (all, set, row, "name"));
+    s_read_state (facts, all, set, row);
+    s_judge_state (facts);
+    if (strcmp (facts->state, "ONLINE") != 0)
+        return;
+    s_look_at_objects (self->sql, order, facts);
+    s_look_at_last_full (self->sql, has_status, facts);
+    if (order->set_type == BTSMARK__SET_TYPE__LOG && !facts->has_full)
+        s_reason (facts, bm_answer_fault_new (BM_NOT_READY,
+                                              "database %s has no full backup at the "
+                                              "beginning of its log chain",
+                                              facts->name));
+}
+
+/*  ---- the instance as a whole ---- */
+
+static void
+s_look_for_leftovers (const bm_prepare_t *self, Btsmark__Vote *vote)
+{
+    bm_error_t error;
+    bm_sql_result_t *result = NULL;
+    s_query (self->sql,
+             "SELECT session_id AS bm_spid, program_name FROM sys.dm_exec_sessions"
+             " WHERE program_name LIKE N'btsmark-agent %' AND session_id <> @@SPID;",
+             &result, &error);
+    int set = result ? bm_sql_result_find (result, (const char *[]){"bm_spid", NULL}) : -1;
+    for (size_t i = 0; set >= 0 && i < bm_sql_result_rows (result, set); i++) {
+        const char *program = bm_sql_result_text (result, set, i, "program_name");
+        if (bm_session_is_leftover (program, self->instance->name, self->start_id))
+            bm_answer_add_fault (
+                &vote->reasons, &vote->n_reasons,
+                bm_answer_fault_new (BM_NOT_READY,
+                                     "session %" PRId64
+                                     " of an earlier start of the agent is still "
+                                     "there (%s); the next run ends it",
+                                     bm_sql_result_int (result, set, i, "bm_spid", 0), program));
+    }
+    bm_sql_result_destroy (&result);
+}
+
+/*  A marked COMMIT waits for prepared transactions. One that is prepared for a minute will not end by itself. */
+static void
+s_look_for_prepared (const bm_prepare_t *self, Btsmark__Vote *vote)
+{
+    bm_error_t error;
+    bm_sql_result_t *result = NULL;
+    s_query (self->sql,
+             "SELECT COUNT (*) AS prepared FROM sys.dm_tran_active_transactions"
+             " WHERE transaction_state = 5 AND DATEDIFF (second, transaction_begin_time, GETDATE "
+             "()) > 60;",
+             &result, &error);
+    int set = result ? bm_sql_result_find (result, (const char *[]){"prepared", NULL}) : -1;
+    int64_t count = 0;
+    if (set >= 0 && bm_sql_result_rows (result, set) == 1)
+        count = bm_sql_result_int (result, set, 0, "prepared", 0);
+    if (count > 0)
+        bm_answer_add_fault (
+            &vote->warnings, &vote->n_warnings,
+            bm_answer_fault_new (BM_WARNINGS,
+                                 "%" PRId64 " distributed transaction(s) on %s have been "
+                                 "prepared for over a minute: the mark's COMMIT waits "
+                                 "for them",
+                                 count, self->instance->name));
+    bm_sql_result_destroy (&result);
+}
+
+/*  Two backups in one file would append to each other (NOINIT): nothing would say so. */
+static void
+s_look_for_same_files (Btsmark__Vote *vote)
+{
+    for (size_t i = 0; i < vote->n_databases; i++)
+        for (size_t k = 0; k < i; k++)
+            if (bm_names_equal (vote->databases[i]->name, vote->databases[k]->name))
+                s_reason (vote->databases[i],
+                          bm_answer_fault_new (BM_NOT_READY,
+                                               "database %s stands twice in the order: both "
+                                               "backups would go to one file",
+                                               vote->databases[i]->name));
+}
+
+/*  Full backups of several databases share the room of a folder. */
+static void
+s_judge_room (Btsmark__Vote *vote, const Btsmark__Prepare *order)
+{
+    for (size_t i = 0; order->set_type == BTSMARK__SET_TYPE__FULL && i < vote->n_databases; i++) {
+        Btsmark__DatabaseFacts *facts = vote->databases[i];
+        int64_t needed = 0;
+        for (size_t k = 0; k < vote->n_databases; k++)
+            if (strcmp (vote->databases[k]->path, facts->path) == 0)
+                needed += vote->databases[k]->last_full_bytes;
+        if (facts->free_bytes >= 0 && facts->free_bytes < needed)
+            s_reason (facts,
+                      bm_answer_fault_new (BM_NOT_READY,
+                                           "%s has %" PRId64
+                                           " MiB free; the last full backups that go there took "
+                                           "%" PRId64 " MiB",
+                                           facts->path, facts->free_bytes >> 20, needed >> 20));
+    }
+}
+
+static void
+s_ask_sql (const bm_prepare_t *self, const Btsmark__Prepare *order, Btsmark__Vote *vote)
+{
+    bm_error_t error = {0};
+    bm_sql_result_t *all = NULL;
+    bool has_status = false;
+    if (!self->sql)
+        error = *self->error;
+    else if (s_list_databases (self->sql, &all, &has_status, &error) == BM_OK) {
+        s_look_for_leftovers (self, vote);
+        s_look_for_prepared (self, vote);
+        for (size_t i = 0; i < vote->n_databases; i++)
+            s_look_at_database (self, order, all, has_status, vote->databases[i]);
+    }
+    if (error.status != BM_OK)
+        bm_answer_add_fault (&vote->reasons, &vote->n_reasons, bm_answer_fault (&error));
+    bm_sql_result_destroy (&all);
+}
+
+Btsmark__Vote *
+bm_prepare_run (const bm_prepare_t *self, const Btsmark__Prepare *order)
+{
+    Btsmark__Vote *vote = bm_alloc (sizeof *vote);
+    btsmark__vote__init (vote);
+    bm_answer_text (&vote->instance, self->instance->name);
+    vote->databases = bm_alloc ((order->n_databases + 1) * sizeof *vote->databases);
+    for (size_t i = 0; i < order->n_databases; i++) {
+        Btsmark__DatabaseFacts *facts = bm_alloc (sizeof *facts);
+        btsmark__database_facts__init (facts);
+        bm_answer_text (&facts->name, order->databases[i]->name);
+        vote->databases[vote->n_databases++] = facts;
+        s_look_at_path (self, order->databases[i], facts);
+    }
+    s_ask_sql (self, order, vote);
+    s_look_for_same_files (vote);
+    s_judge_room (vote, order);
+    vote->ready = vote->n_reasons == 0;
+    for (size_t i = 0; i < vote->n_databases; i++)
+        if (vote->databases[i]->n_reasons > 0)
+            vote->ready = false;
+    return vote;
+}
