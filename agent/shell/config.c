@@ -152,6 +152,32 @@ s_read_paths (bm_agent_config_t *self, bm_instance_config_t *instance, int secti
     return BM_OK;
 }
 
+/*  "sql01.example.com,1433" is one name as SQL Server's tools write it, so a bare number belongs to the name before it. */
+static bm_status_t
+s_read_aliases (bm_agent_config_t *self, bm_instance_config_t *instance, int section,
+                bm_error_t *error)
+{
+    const char *const *items;
+    size_t count = 0;
+    if (bm_config_list (self->file, section, "aliases", &items, &count, error) != BM_OK)
+        return error->status;
+    instance->aliases = bm_alloc ((count + 1) * sizeof *instance->aliases);
+    for (size_t i = 0; i < count; i++) {
+        bool port = items[i][strspn (items[i], "0123456789")] == 0;
+        if (port && instance->alias_count == 0)
+            return s_fail_at (self, section, error, "aliases: a port without a name before it");
+        if (!port) {
+            instance->aliases[instance->alias_count++] = bm_strdup (items[i]);
+            continue;
+        }
+        char **last = &instance->aliases[instance->alias_count - 1];
+        char *whole = bm_format ("%s,%s", *last, items[i]);
+        free (*last);
+        *last = whole;
+    }
+    return BM_OK;
+}
+
 static bm_status_t
 s_read_instance (bm_agent_config_t *self, int section, bm_error_t *error)
 {
@@ -168,8 +194,7 @@ s_read_instance (bm_agent_config_t *self, int section, bm_error_t *error)
     if (bm_config_need_text (file, section, "server", &instance->server, error) != BM_OK ||
         bm_config_need_text (file, section, "login", &instance->login, error) != BM_OK ||
         bm_config_file (file, section, "password-file", NULL, &password_file, error) != BM_OK ||
-        bm_config_list (file, section, "aliases", &instance->aliases, &instance->alias_count,
-                        error) != BM_OK)
+        s_read_aliases (self, instance, section, error) != BM_OK)
         return error->status;
     if (!password_file)
         return s_fail_at (self, section, error, "password-file is missing: one line, mode 0600");
@@ -247,6 +272,9 @@ bm_agent_config_destroy (bm_agent_config_t **self_p)
             free (instance->allowed_paths[k]);
         free (instance->allowed_paths);
         free (instance->backup_path);
+        for (size_t k = 0; k < instance->alias_count; k++)
+            free (instance->aliases[k]);
+        free (instance->aliases);
     }
     bm_key_destroy (&self->key);
     free (self->instances);

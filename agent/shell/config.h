@@ -26,7 +26,7 @@ typedef struct bm_instance_config {
     const char *server; /* host:port */
     const char *login;
     bm_secret_t *password;
-    const char *const *aliases;
+    char **aliases; /* "name" or "name,port" */
     size_t alias_count;
     char *backup_path; /* normalised; "" = none */
     char **allowed_paths;
