@@ -114,7 +114,7 @@ s_note_event (s_run_t *run, const bm_event_t *event)
         case BM_EVENT_AGENT_LOST:
         case BM_EVENT_LOCK_LOST:
         case BM_EVENT_REFUSED:
-            world->trouble = true;
+            world->trouble = !world->committed;
             break;
         default:
             break;
@@ -322,7 +322,8 @@ static uint64_t
 s_key (const s_run_t *run)
 {
     bm_round_state_t state = bm_round_state (run->round);
-    bool blamed = bm_round_result (run->round)->cause.status != BM_OK;
+    /*  who is to blame plays a part only while the round can be given up */
+    bool blamed = !run->world.committed && bm_round_result (run->round)->cause.status != BM_OK;
     uint64_t hash = s_hash (0xcbf29ce484222325u, &state, sizeof state);
     hash = s_hash (hash, &blamed, sizeof blamed);
     hash = s_hash (hash, &run->world, sizeof run->world);
@@ -378,12 +379,7 @@ no_order_of_events_breaks_what_the_round_promises (void **state)
         s_run_t run = s_replay (&node);
         visited++;
         s_list_moves (&run, &moves);
-        bool done = bm_round_state (run.round) == BM_ROUND_DONE;
-        if (done)
-            outcomes[bm_round_result (run.round)->outcome]++;
         s_close (&run);
-        if (done)
-            continue;
         if (visited % 16 == 0)
             s_check_ends (&node);
         assert_true (node.length < DEPTH);
@@ -391,7 +387,9 @@ no_order_of_events_breaks_what_the_round_promises (void **state)
             s_node_t next = node;
             next.path[next.length++] = moves.list[at];
             run = s_replay (&next);
-            bool fresh = s_first_visit (s_key (&run));
+            bool done = bm_round_state (run.round) == BM_ROUND_DONE;
+            outcomes[bm_round_result (run.round)->outcome] += done;
+            bool fresh = !done && s_first_visit (s_key (&run));
             s_close (&run);
             if (!fresh)
                 continue;
@@ -403,7 +401,7 @@ no_order_of_events_breaks_what_the_round_promises (void **state)
     /*  it went everywhere */
     for (int at = 0; at < BM_OUTCOME_COUNT; at++)
         assert_true (outcomes[at] > 0);
-    assert_true (visited > 100000);
+    assert_true (visited > 20000);
     free (stack);
     free (s_seen);
 }
