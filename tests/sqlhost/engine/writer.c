@@ -1,0 +1,308 @@
+#include "tests/sqlhost/engine/writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+char *
+sh_backup_path (sh_instance_t *instance, const char *path)
+{
+    if (path[0] == '/') {
+        char *copy = sh_strdup (path);
+        for (char *p = copy; *p; p++)
+            if (*p == '\\')
+                *p = '/';
+        return copy;
+    }
+    size_t size = strlen (instance->directory) + strlen (path) + 2;
+    char *joined = sh_alloc (size);
+    snprintf (joined, size, "%s/%s", instance->directory, path);
+    /*  "C:\x\y.bak" is a folder and a file, not one long name. */
+    for (char *p = joined + strlen (instance->directory); *p; p++)
+        if (*p == '\\')
+            *p = '/';
+    return joined;
+}
+
+/*  ---- opening ---- */
+
+static sh_status_t
+s_cannot_open (const char *path, int number, sh_error_t *error)
+{
+    char os[256];
+    sh_os_error (number, os, sizeof os);
+    return sh_fail (error, 3201, 16, 1,
+                    "Cannot open backup device '%s'. Operating system error %s.", path, os);
+}
+
+static sh_status_t
+s_open_file (sh_writer_t *self, int i, sh_error_t *error)
+{
+    int fd = open (self->paths[i], O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (fd < 0)
+        return s_cannot_open (self->paths[i], errno, error);
+    struct stat info;
+    if (fstat (fd, &info) != 0 || !S_ISREG (info.st_mode)) {
+        close (fd);
+        return s_cannot_open (self->paths[i], EACCES, error);
+    }
+    if (flock (fd, LOCK_EX | LOCK_NB) != 0) {
+        close (fd);
+        return s_cannot_open (self->paths[i], EWOULDBLOCK, error);
+    }
+    self->files[i] = fdopen (fd, "r+b");
+    sh_require (self->files[i] != NULL);
+    return SH_OK;
+}
+
+/*  The rules for going on in a file that holds sets already. */
+static sh_status_t
+s_check_append (const sh_writer_t *self, int i, const sh_scan_result_t *found, sh_error_t *error)
+{
+    if (found->torn)
+        return sh_fail (error, 3266, 16, 1,
+                        "The backup data at the end of '%s' is incorrectly formatted. Backup sets "
+                        "on the media might be damaged and unusable. No additional backup sets can "
+                        "be appended to the media set.",
+                        self->paths[i]);
+    if (found->media.family_count != self->file_count || found->media.family_number != i + 1)
+        return sh_fail (error, 3132, 16, 1,
+                        "The media set has %d media families, but %d are provided or they are in "
+                        "another order. All members must be provided.",
+                        found->media.family_count, self->file_count);
+    if (found->media.compressed != self->compress)
+        return sh_fail (error, 3098, 16, 2,
+                        "The backup cannot be performed because '%s' was requested after the media "
+                        "was formatted with an incompatible structure. To append to this media "
+                        "set, use the other option.",
+                        self->compress ? "COMPRESSION" : "NO_COMPRESSION");
+    return SH_OK;
+}
+
+static sh_status_t
+s_look (sh_writer_t *self, int i, const sh_backup_t *backup, sh_error_t *error)
+{
+    sh_scan_result_t found;
+    sh_status_t status = SH_OK;
+    sh_media_scan (self->files[i], &found);
+    if (backup->format || found.empty)
+        self->new_media = true;
+    else if (found.foreign)
+        status = sh_fail (error, 3242, 16, 2,
+                          "The file on device '%s' is not a valid Microsoft Tape Format backup "
+                          "set.",
+                          self->paths[i]);
+    else if (backup->init)
+        self->new_media = true;
+    else
+        status = s_check_append (self, i, &found, error);
+    if (status == SH_OK && !self->new_media) {
+        memcpy (self->media.guid, found.media.guid, 16);
+        self->position = (int)found.set_count + 1;
+    }
+    sh_media_scan_free (&found);
+    return status;
+}
+
+sh_status_t
+sh_writer_open (sh_writer_t *self, sh_esession_t *session, const sh_backup_t *backup,
+                sh_error_t *error)
+{
+    sh_status_t status = SH_OK;
+    memset (self, 0, sizeof *self);
+    self->session = session;
+    self->file_count = backup->file_count;
+    self->compress = backup->compress;
+    self->position = 1;
+    for (int i = 0; i < backup->file_count && status == SH_OK; i++) {
+        self->paths[i] = sh_backup_path (session->instance, backup->files[i]);
+        status = s_open_file (self, i, error);
+    }
+    for (int i = 0; i < backup->file_count && status == SH_OK; i++)
+        status = s_look (self, i, backup, error);
+    if (status != SH_OK) {
+        sh_writer_close (self);
+        return status;
+    }
+    if (self->new_media) {
+        sh_guid_make (self->media.guid);
+        self->position = 1;
+    }
+    return SH_OK;
+}
+
+/*  ---- writing ---- */
+
+static sh_status_t
+s_write_failed (const sh_writer_t *self, int i, int number, sh_error_t *error)
+{
+    char os[256];
+    sh_os_error (number, os, sizeof os);
+    return sh_fail (error, 3202, 16, 1, "Write on \"%s\" failed: %s", self->paths[i], os);
+}
+
+typedef struct {
+    sh_instance_t *instance;
+    int64_t written;
+} s_hold_t;
+
+static bool
+s_not_held (void *arg)
+{
+    const s_hold_t *hold = arg;
+    int64_t after = sh_fault_locked (hold->instance, SH_FAULT_BACKUP_HOLD_AFTER);
+    return after == 0 || hold->written < after;
+}
+
+/*  After each write: a slow disk, a held backup, a dropped session; and whoever wants us to
+ *  stop. */
+static sh_status_t
+s_after_write (sh_writer_t *self, sh_error_t *error)
+{
+    sh_esession_t *session = self->session;
+    s_hold_t hold = {.instance = session->instance, .written = self->written};
+    sh_lock_instance (session->instance);
+    if (self->drop)
+        session->killed = session->dropped = true;
+    sh_status_t status = sh_esession_check_locked (session, error);
+    int64_t rate = sh_fault_locked (session->instance, SH_FAULT_DISK_RATE);
+    if (status == SH_OK && rate > 0)
+        status = sh_esession_wait_locked (
+            session, "BACKUPIO", self->began_ms + self->written * 1000 / rate, NULL, NULL, error);
+    if (status == SH_OK && !s_not_held (&hold))
+        status = sh_esession_wait_locked (session, "BACKUPIO", -1, s_not_held, &hold, error);
+    sh_unlock_instance (session->instance);
+    return status;
+}
+
+static sh_status_t
+s_write (sh_writer_t *self, int i, const sh_buffer_t *bytes, sh_error_t *error)
+{
+    int64_t limit = sh_fault_get (self->session->instance, SH_FAULT_DISK_FULL_AFTER);
+    size_t fits = bytes->size;
+    if (limit > 0 && self->written + (int64_t)bytes->size > limit)
+        fits = limit > self->written ? (size_t)(limit - self->written) : 0;
+    errno = 0;
+    size_t done = fwrite (bytes->data, 1, fits, self->files[i]);
+    self->written += (int64_t)done;
+    if (done < fits || fflush (self->files[i]) != 0)
+        return s_write_failed (self, i, errno ? errno : EIO, error);
+    if (fits < bytes->size)
+        return s_write_failed (self, i, ENOSPC, error);
+    return SH_OK;
+}
+
+static sh_status_t
+s_write_chunk (sh_writer_t *self, int i, uint8_t type, const sh_buffer_t *payload,
+               sh_error_t *error)
+{
+    sh_buffer_t chunk = {0};
+    sh_chunk_make (&chunk, type, 0, false, payload->data, payload->size);
+    sh_status_t status = s_write (self, i, &chunk, error);
+    sh_buffer_free (&chunk);
+    return status;
+}
+
+sh_status_t
+sh_writer_begin (sh_writer_t *self, sh_backup_header_t *header, sh_error_t *error)
+{
+    sh_status_t status = SH_OK;
+    self->began_ms = sh_now_ms ();
+    header->position = self->position;
+    header->family_count = self->file_count;
+    memcpy (header->media_guid, self->media.guid, 16);
+    for (int i = 0; i < self->file_count && status == SH_OK; i++) {
+        sh_buffer_t payload = {0};
+        if (self->new_media && ftruncate (fileno (self->files[i]), 0) != 0)
+            status = s_write_failed (self, i, errno, error);
+        fseek (self->files[i], 0, SEEK_END);
+        self->media.family_number = (uint8_t)(i + 1);
+        self->media.family_count = (uint8_t)self->file_count;
+        self->media.compressed = self->compress;
+        if (status == SH_OK && self->new_media) {
+            sh_media_put (&payload, &self->media);
+            status = s_write_chunk (self, i, SH_CHUNK_MEDIA, &payload, error);
+        }
+        header->family_number = i + 1;
+        payload.size = 0;
+        sh_header_put (&payload, header);
+        if (status == SH_OK)
+            status = s_write_chunk (self, i, SH_CHUNK_HEADER, &payload, error);
+        sh_buffer_free (&payload);
+    }
+    return status == SH_OK ? s_after_write (self, error) : status;
+}
+
+static sh_status_t
+s_flush (sh_writer_t *self, sh_error_t *error)
+{
+    sh_buffer_t chunk = {0};
+    if (self->pending.size == 0)
+        return SH_OK;
+    int i = (int)(self->sequence % (uint32_t)self->file_count);
+    sh_chunk_make (&chunk, self->pending_type, self->sequence, self->compress, self->pending.data,
+                   self->pending.size);
+    self->raw += (int64_t)self->pending.size;
+    self->stored += (int64_t)chunk.size;
+    self->sequence++;
+    self->pending.size = 0;
+    sh_status_t status = s_write (self, i, &chunk, error);
+    sh_buffer_free (&chunk);
+    return status == SH_OK ? s_after_write (self, error) : status;
+}
+
+/*  A slow disk shows progress and can be cut off at any time: about ten chunks a second. */
+static size_t
+s_chunk_size (sh_writer_t *self)
+{
+    int64_t rate = sh_fault_get (self->session->instance, SH_FAULT_DISK_RATE);
+    if (rate <= 0 || rate / 10 >= SH_CHUNK_RAW)
+        return SH_CHUNK_RAW;
+    return rate / 10 < 256 ? 256 : (size_t)(rate / 10);
+}
+
+sh_status_t
+sh_writer_put (sh_writer_t *self, uint8_t type, const void *data, size_t size, sh_error_t *error)
+{
+    sh_status_t status = SH_OK;
+    if (self->pending.size > 0 &&
+        (type != self->pending_type || self->pending.size + size > s_chunk_size (self)))
+        status = s_flush (self, error);
+    self->pending_type = type;
+    sh_put (&self->pending, data, size);
+    return status;
+}
+
+sh_status_t
+sh_writer_end (sh_writer_t *self, sh_backup_header_t *header, sh_error_t *error)
+{
+    sh_status_t status = s_flush (self, error);
+    header->bytes = self->raw;
+    header->stored_bytes = self->stored;
+    for (int i = 0; i < self->file_count && status == SH_OK; i++) {
+        sh_buffer_t payload = {0};
+        sh_trailer_put (&payload, header, self->sequence);
+        status = s_write_chunk (self, i, SH_CHUNK_TRAILER, &payload, error);
+        if (status == SH_OK && self->session->instance->fsync && fsync (fileno (self->files[i])))
+            status = s_write_failed (self, i, errno, error);
+        sh_buffer_free (&payload);
+    }
+    return status;
+}
+
+void
+sh_writer_close (sh_writer_t *self)
+{
+    for (int i = 0; i < self->file_count; i++) {
+        if (self->files[i])
+            fclose (self->files[i]);
+        free (self->paths[i]);
+        self->files[i] = NULL;
+        self->paths[i] = NULL;
+    }
+    sh_buffer_free (&self->pending);
+}
