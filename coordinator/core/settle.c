@@ -49,9 +49,20 @@ s_fact (const bm_settle_in_t *in, const char *server, const char *database)
     return NULL;
 }
 
+/*  The facts are of every database that the group has now: one that is not among them has left it, and will not be
+ *  asked again. */
+static bool
+s_left_group (const bm_settle_in_t *in, const char *server, const char *database)
+{
+    for (size_t i = 0; i < in->fact_count; i++)
+        if (s_same (in->facts[i].server, in->facts[i].database, server, database))
+            return false;
+    return true;
+}
+
 /* ---- marks ---- */
 
-typedef enum { S_PRESENT, S_UNPROVEN, S_ABSENT, S_UNASKED, S_TRIMMED } s_standing_t;
+typedef enum { S_PRESENT, S_UNPROVEN, S_ABSENT, S_UNASKED, S_TRIMMED, S_LEFT } s_standing_t;
 
 static s_standing_t
 s_mark_standing (const bm_settle_fact_t *fact, const char *mark, const bm_mark_proof_t **proof_p)
@@ -88,6 +99,10 @@ s_judge (const size_t counts[], size_t databases, bm_fences_t fences, const char
         *reason = "it is older than the oldest row of a MarkLog: what became of it cannot be told";
         return BM_OUTCOME_UNKNOWN;
     }
+    if (counts[S_LEFT] > 0) {
+        *reason = "settled: a database that carried it, or should have, has left the group";
+        return BM_OUTCOME_UNPROVEN;
+    }
     if (counts[S_UNPROVEN] > 0) {
         *reason = "settled: msdb.dbo.logmarkhistory lacks it for a database";
         return BM_OUTCOME_UNPROVEN;
@@ -110,11 +125,15 @@ s_judge (const size_t counts[], size_t databases, bm_fences_t fences, const char
 static void
 s_settle_round (const bm_settle_in_t *in, const bm_settle_round_t *round, bm_settle_out_t *out)
 {
-    size_t counts[S_TRIMMED + 1] = {0};
+    size_t counts[S_LEFT + 1] = {0};
     for (size_t i = 0; i < round->database_count; i++) {
         const bm_mark_proof_t *proof;
         const bm_settle_database_t *d = &round->databases[i];
-        counts[s_mark_standing (s_fact (in, d->server, d->database), round->mark, &proof)]++;
+        s_standing_t standing =
+            s_mark_standing (s_fact (in, d->server, d->database), round->mark, &proof);
+        if (standing == S_UNASKED && s_left_group (in, d->server, d->database))
+            standing = S_LEFT;
+        counts[standing]++;
         if (proof && proof->asked) {
             bm_mark_proof_t copy = *proof;
             copy.server = (char *)d->server;
@@ -318,7 +337,7 @@ s_count_held (const bm_settle_in_t *in, const bm_settle_set_t *set, const bm_set
     for (size_t i = 0; i < set->database_count; i++) {
         const bm_settle_database_t *d = &set->databases[i];
         const bm_backup_t *row = s_row_of (in, out, set->set_id, d->server, d->database);
-        if (!s_fact (in, d->server, d->database))
+        if (!s_fact (in, d->server, d->database) && !s_left_group (in, d->server, d->database))
             *all_asked_p = false;
         if (!row)
             continue;

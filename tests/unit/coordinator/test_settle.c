@@ -130,8 +130,21 @@ a_database_that_cannot_be_asked_leaves_the_mark_open (void **state)
     assert_outcome (&w, BM_OUTCOME_UNKNOWN);
     w.facts[0].proof_count = 0;
     assert_outcome (&w, BM_OUTCOME_UNKNOWN);
+}
+
+static void
+a_database_that_left_the_group_keeps_nothing_open (void **state)
+{
+    (void)state;
+    world_t w;
+    make (&w);
     w.in.fact_count = 1;
-    assert_outcome (&w, BM_OUTCOME_UNKNOWN);
+    bm_settle (&w.in, &w.out);
+    assert_int_equal (w.out.outcomes[0].outcome, BM_OUTCOME_UNPROVEN);
+    assert_int_equal (w.out.rows.count, 1);
+    assert_int_equal (w.out.complete_count, 0);
+    assert_int_equal (w.out.close_count, 1);
+    bm_settle_out_clear (&w.out);
 }
 
 static void
@@ -412,6 +425,7 @@ main (void)
         cmocka_unit_test (a_mark_in_some_databases_is_torn_and_in_none_is_none),
         cmocka_unit_test (a_mark_that_history_lacks_is_unproven),
         cmocka_unit_test (a_database_that_cannot_be_asked_leaves_the_mark_open),
+        cmocka_unit_test (a_database_that_left_the_group_keeps_nothing_open),
         cmocka_unit_test (a_mark_older_than_the_trim_is_unknown_not_absent),
         cmocka_unit_test (backups_that_were_not_recorded_become_rows_and_complete_the_set),
         cmocka_unit_test (what_was_written_once_is_not_asked_for_again),
