@@ -57,11 +57,10 @@ s_sets (bm_work_t *work, const bm_history_set_t *rows, size_t count, size_t *use
 static bm_schedule_config_t
 s_config (const bm_settings_t *settings)
 {
-    const char letter[] = {settings->full_every, 0};
-    bm_schedule_config_t config = {.backup_hour = settings->backup_hour,
+    bm_schedule_config_t config = {.every = settings->full_every,
+                                   .backup_hour = settings->backup_hour,
                                    .full_after_partial = settings->full_after_partial,
                                    .legacy_log_shipping = settings->legacy_log_shipping};
-    bm_require (bm_frequency_parse (letter, &config.every));
     return config;
 }
 

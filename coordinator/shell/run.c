@@ -29,7 +29,6 @@ typedef struct run {
     uint32_t round;
     uint64_t seed;
     bool force_full;
-    bool full_complete;
     bm_settled_t settled;
 } run_t;
 
@@ -311,6 +310,25 @@ s_stopping (run_t *self)
 
 /* ---- step 2: the full -------------------------------------------------------------------------------------------- */
 
+static void s_mark_and_log (run_t *self);
+
+/*  Waits for a full's end. A full of many hours does not stop the logs: marks and log sets go on beside it. */
+static void
+s_attend (run_t *self, bm_backupset_t *full)
+{
+    bm_work_t *work = &self->work;
+    int64_t every_ms = self->options.kind == BM_RUN_JOB ? self->settings->log_every_ms : 0;
+    int64_t next_log_ms = bm_clock_mono_ms () + every_ms;
+    while (!bm_backupset_serve (full)) {
+        if (bm_work_wait (work, 500)) {
+            bm_backupset_cancel (full, "btsmark was told to stop");
+        } else if (every_ms && bm_clock_mono_ms () >= next_log_ms) {
+            s_mark_and_log (self);
+            next_log_ms = bm_clock_mono_ms () + every_ms;
+        }
+    }
+}
+
 static void
 s_full (run_t *self)
 {
@@ -336,9 +354,11 @@ s_full (run_t *self)
                             .sequence = set.sequence,
                             .history_time = set.time,
                             .report = set.report};
-    if (bm_backupset_run (work, &in, &error) != BM_OK)
+    bm_backupset_t *full = bm_backupset_start (work, &in);
+    s_attend (self, full);
+    if (bm_backupset_finish (full, &error) != BM_OK)
         bm_report_fail (work->report, &error);
-    self->full_complete = set.report->complete;
+    bm_backupset_destroy (&full);
     error = (bm_error_t){0};
     if (set.report->complete && self->force_full &&
         bm_management_full_done (work->management, &error) != BM_OK)

@@ -166,6 +166,9 @@ s_read_schedule (bm_settings_t *self, bm_error_t *error)
     if (!status)
         status = bm_config_bool (self->config, section, "full-after-partial", false,
                                  &self->full_after_partial, error);
+    if (!status)
+        status = bm_config_duration (self->config, section, "log-every", 15 * 60000, 60000, 0,
+                                     24 * 3600000LL, &self->log_every_ms, error);
     return status;
 }
 

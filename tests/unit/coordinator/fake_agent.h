@@ -26,7 +26,8 @@ typedef int (fake_script_fn) (fake_agent_t *self, const Btsmark__Envelope *order
 
 struct fake_agent {
     fake_script_fn *script;
-    void *argument; /* of the script */
+    const char *name; /* of its instance, where the script needs one */
+    void *argument;   /* of the script */
     char public_key[41], secret_key[41];
     char allowed[41]; /* the one client key, "" = all */
     uint64_t start_id;

@@ -1,0 +1,580 @@
+/*  tests/unit/coordinator/test_driver.c
+ *  The round over two scripted agents on real sockets, with a real journal.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "common/log.h"
+#include "coordinator/shell/driver.h"
+#include "tests/unit/coordinator/fake_agent.h"
+
+enum { AGENTS = 2 };
+#define MARK "BTS_2026_11_21_02_15_01_327"
+
+/*  What one scripted agent does in a round, and what it saw. */
+typedef struct plan {
+    const char *databases[2];
+    bool tracking; /* of its first database */
+    bool not_ready, no_fence, no_mark;
+    bool silent_mark, silent_commit, silent_prove;
+    bool fence_fell, dropped, missing;
+    bool restarts_at_commit; /* its start id is another one from COMMIT on */
+    const char *catalogue;   /* looked at when COMMIT comes */
+
+    int fences_seen, intents_at_commit;
+    int64_t committed_transaction;
+    uint64_t released_start;
+    bool aborted;
+} plan_t;
+
+typedef struct fixture {
+    char folder[64], key_file[96], catalogue_file[96];
+    bm_key_t *key;
+    bm_settings_t *settings;
+    plan_t plans[AGENTS];
+    fake_agent_t fakes[AGENTS];
+    bm_work_t work;
+    bm_driver_out_t out;
+} fixture_t;
+
+/* ---- the script -------------------------------------------------------------------------------------------------- */
+
+/*  Answers are built in memory that lives until the thread ends. */
+typedef struct parts {
+    Btsmark__Greeting greeting;
+    Btsmark__Instance instance, *instances[1];
+    Btsmark__Vote vote;
+    Btsmark__DatabaseFacts facts[2], *facts_list[2];
+    Btsmark__Fault fault, *faults[1];
+    Btsmark__Fenced fenced;
+    Btsmark__FencedDatabase fence, *fences[1];
+    Btsmark__FenceIdentity identity;
+    Btsmark__Marked marked;
+    Btsmark__Sampled sampled;
+    Btsmark__Committed committed;
+    Btsmark__SqlMessage message, *messages[1];
+    Btsmark__Released released;
+    Btsmark__ReleasedDatabase release, *releases[1];
+    Btsmark__Aborted aborted;
+    Btsmark__Proof proof;
+    Btsmark__DatabaseProof proofs[2], *proof_list[2];
+    Btsmark__Refused refused;
+} parts_t;
+
+static Btsmark__Fault *
+s_fault (parts_t *parts, const char *status, const char *text)
+{
+    btsmark__fault__init (&parts->fault);
+    parts->fault.status = (char *)status;
+    parts->fault.text = (char *)text;
+    return &parts->fault;
+}
+
+static void
+s_greet (fake_agent_t *self, parts_t *parts, Btsmark__Envelope *answer)
+{
+    fake_greeting (self, &parts->greeting, answer);
+    btsmark__instance__init (&parts->instance);
+    parts->instance.name = (char *)self->name;
+    parts->instance.real_name = (char *)self->name;
+    parts->instances[0] = &parts->instance;
+    parts->greeting.instances = parts->instances;
+    parts->greeting.n_instances = 1;
+}
+
+static void
+s_vote (const plan_t *plan, parts_t *parts, Btsmark__Envelope *answer)
+{
+    btsmark__vote__init (&parts->vote);
+    parts->vote.ready = !plan->not_ready;
+    for (int i = 0; i < 2; i++) {
+        btsmark__database_facts__init (&parts->facts[i]);
+        parts->facts[i].name = (char *)plan->databases[i];
+        parts->facts[i].has_tracking = plan->tracking && i == 0;
+        parts->facts[i].has_full = true;
+        parts->facts[i].recovery_fork = (char *)"fork";
+        parts->facts_list[i] = &parts->facts[i];
+    }
+    if (plan->not_ready) {
+        parts->faults[0] = s_fault (parts, "NOT_READY", "it is OFFLINE");
+        parts->facts[1].reasons = parts->faults;
+        parts->facts[1].n_reasons = 1;
+    }
+    parts->vote.databases = parts->facts_list;
+    parts->vote.n_databases = 2;
+    answer->body_case = BTSMARK__ENVELOPE__BODY_VOTE;
+    answer->vote = &parts->vote;
+}
+
+static void
+s_fence (fake_agent_t *self, plan_t *plan, const Btsmark__Fence *order, parts_t *parts,
+         Btsmark__Envelope *answer)
+{
+    btsmark__fenced__init (&parts->fenced);
+    btsmark__fenced_database__init (&parts->fence);
+    btsmark__fence_identity__init (&parts->identity);
+    plan->fences_seen = (int)order->n_databases;
+    parts->fenced.ok = !plan->no_fence;
+    if (plan->no_fence)
+        parts->fenced.fault = s_fault (parts, "SQL_TIMEOUT", "1222: lock request time out");
+    parts->identity.start_id = self->start_id;
+    parts->identity.session_login_time = (char *)"2026-11-21 02:15:00.000";
+    parts->identity.transaction_id = 77;
+    parts->fence.name = (char *)plan->databases[0];
+    parts->fence.identity = &parts->identity;
+    parts->fences[0] = &parts->fence;
+    parts->fenced.fences = parts->fences;
+    parts->fenced.n_fences = 1;
+    answer->body_case = BTSMARK__ENVELOPE__BODY_FENCED;
+    answer->fenced = &parts->fenced;
+}
+
+static int
+s_intents (const char *path)
+{
+    bm_error_t error = {0};
+    int found = 0;
+    bm_catalogue_t *catalogue = bm_catalogue_open_read_only (path, &error);
+    bm_journal_round_t *rounds = NULL;
+    size_t count = 0;
+    if (catalogue && bm_catalogue_rounds (catalogue, 0, 10, &rounds, &count, &error) == BM_OK)
+        for (size_t i = 0; i < count; i++)
+            found += strcmp (rounds[i].mark, MARK) == 0 && !rounds[i].has_outcome;
+    bm_journal_rounds_destroy (&rounds, count);
+    bm_catalogue_close (&catalogue);
+    return found;
+}
+
+static void
+s_commit (plan_t *plan, const Btsmark__Commit *order, parts_t *parts, Btsmark__Envelope *answer)
+{
+    btsmark__committed__init (&parts->committed);
+    plan->intents_at_commit = s_intents (plan->catalogue);
+    plan->committed_transaction = order->transaction_id;
+    parts->committed.answer = BTSMARK__COMMIT_ANSWER__COMMIT_DONE;
+    if (plan->dropped) {
+        btsmark__sql_message__init (&parts->message);
+        parts->message.number = 3923;
+        parts->message.severity = 10;
+        parts->message.procedure = (char *)"";
+        parts->message.text = (char *)"the mark was ignored";
+        parts->messages[0] = &parts->message;
+        parts->committed.messages = parts->messages;
+        parts->committed.n_messages = 1;
+    }
+    answer->body_case = BTSMARK__ENVELOPE__BODY_COMMITTED;
+    answer->committed = &parts->committed;
+}
+
+static void
+s_release (plan_t *plan, const Btsmark__Release *order, parts_t *parts, Btsmark__Envelope *answer)
+{
+    btsmark__released__init (&parts->released);
+    btsmark__released_database__init (&parts->release);
+    if (order->n_fences)
+        plan->released_start = order->fences[0]->identity->start_id;
+    parts->release.name = (char *)plan->databases[0];
+    parts->release.stood = !plan->fence_fell;
+    parts->release.why_not = (char *)(plan->fence_fell ? "it expired" : "");
+    parts->releases[0] = &parts->release;
+    parts->released.fences = parts->releases;
+    parts->released.n_fences = 1;
+    answer->body_case = BTSMARK__ENVELOPE__BODY_RELEASED;
+    answer->released = &parts->released;
+}
+
+static void
+s_prove (const plan_t *plan, parts_t *parts, Btsmark__Envelope *answer)
+{
+    btsmark__proof__init (&parts->proof);
+    for (int i = 0; i < 2; i++) {
+        btsmark__database_proof__init (&parts->proofs[i]);
+        parts->proofs[i].name = (char *)plan->databases[i];
+        parts->proofs[i].asked = true;
+        parts->proofs[i].in_marklog = !plan->missing;
+        parts->proofs[i].in_history = !plan->missing && !(plan->dropped && i == 1);
+        parts->proofs[i].lsn = (char *)(parts->proofs[i].in_history ? "38000000012300001" : "");
+        parts->proof_list[i] = &parts->proofs[i];
+    }
+    parts->proof.databases = parts->proof_list;
+    parts->proof.n_databases = 2;
+    answer->body_case = BTSMARK__ENVELOPE__BODY_PROOF;
+    answer->proof = &parts->proof;
+}
+
+static int
+s_stale (fake_agent_t *self, parts_t *parts, Btsmark__Envelope *answer)
+{
+    btsmark__refused__init (&parts->refused);
+    parts->refused.why = BTSMARK__REFUSED__WHY__STALE;
+    parts->refused.start_id = self->start_id;
+    answer->body_case = BTSMARK__ENVELOPE__BODY_REFUSED;
+    answer->refused = &parts->refused;
+    return 1;
+}
+
+static int
+s_script (fake_agent_t *self, const Btsmark__Envelope *order, Btsmark__Envelope *answer)
+{
+    static _Thread_local parts_t parts;
+    plan_t *plan = self->argument;
+    if (order->body_case == BTSMARK__ENVELOPE__BODY_COMMIT && plan->restarts_at_commit) {
+        plan->restarts_at_commit = false;
+        self->start_id += 2;
+        answer->start_id = self->start_id;
+    }
+    if (order->body_case != BTSMARK__ENVELOPE__BODY_GREET && order->start_id != self->start_id)
+        return s_stale (self, &parts, answer);
+    switch (order->body_case) {
+        case BTSMARK__ENVELOPE__BODY_GREET:
+            s_greet (self, &parts, answer);
+            return 1;
+        case BTSMARK__ENVELOPE__BODY_PREPARE:
+            s_vote (plan, &parts, answer);
+            return 1;
+        case BTSMARK__ENVELOPE__BODY_FENCE:
+            s_fence (self, plan, order->fence, &parts, answer);
+            return 1;
+        case BTSMARK__ENVELOPE__BODY_MARK:
+            btsmark__marked__init (&parts.marked);
+            parts.marked.ok = !plan->no_mark;
+            parts.marked.transaction_id = 4242;
+            if (plan->no_mark)
+                parts.marked.fault = s_fault (&parts, "MARK_REFUSED", "1205: deadlock victim");
+            answer->body_case = BTSMARK__ENVELOPE__BODY_MARKED;
+            answer->marked = &parts.marked;
+            return !plan->silent_mark;
+        case BTSMARK__ENVELOPE__BODY_SAMPLE:
+            btsmark__sampled__init (&parts.sampled);
+            answer->body_case = BTSMARK__ENVELOPE__BODY_SAMPLED;
+            answer->sampled = &parts.sampled;
+            return 1;
+        case BTSMARK__ENVELOPE__BODY_COMMIT:
+            s_commit (plan, order->commit, &parts, answer);
+            return !plan->silent_commit;
+        case BTSMARK__ENVELOPE__BODY_RELEASE:
+            s_release (plan, order->release, &parts, answer);
+            return 1;
+        case BTSMARK__ENVELOPE__BODY_PROVE:
+            s_prove (plan, &parts, answer);
+            return !plan->silent_prove;
+        default:
+            plan->aborted = true;
+            btsmark__aborted__init (&parts.aborted);
+            parts.aborted.nothing_held = true;
+            answer->body_case = BTSMARK__ENVELOPE__BODY_ABORTED;
+            answer->aborted = &parts.aborted;
+            return 1;
+    }
+}
+
+/* ---- the fixture ------------------------------------------------------------------------------------------------- */
+
+static void
+s_settings (fixture_t *fixture)
+{
+    bm_error_t error = {0};
+    char *text =
+        bm_format ("[group]\nname = test\nmanagement-server = sql01:1433\nlogin = x\n"
+                   "password-file = y\n[coordinator]\nkey-file = k\n"
+                   "[round]\ngreet-deadline = 2 s\nprepare-deadline = 2 s\n"
+                   "fence-deadline = 500 ms\nmark-deadline = 500 ms\nsample-deadline = 500 ms\n"
+                   "commit-deadline = 500 ms\nrelease-deadline = 500 ms\n"
+                   "prove-deadline = 600 ms\nprove-poll = 100 ms\nlease = 5 s\n"
+                   "[agent SQL01]\naddress = %s\nserver-key = %s\n"
+                   "[agent SQL02]\naddress = %s\nserver-key = %s\n",
+                   fixture->fakes[0].address, fixture->fakes[0].public_key,
+                   fixture->fakes[1].address, fixture->fakes[1].public_key);
+    fixture->settings = bm_settings_parse ("test.ini", text, &error);
+    if (!fixture->settings)
+        fail_msg ("%s", error.text);
+    free (text);
+}
+
+static void
+s_connect (fixture_t *fixture)
+{
+    bm_error_t error = {0};
+    bm_work_t *work = &fixture->work;
+    bm_agents_options_t options = {.key = fixture->key,
+                                   .group = "test",
+                                   .epoch = work->run,
+                                   .connect_ms = 1500,
+                                   .resend_ms = 50};
+    work->agents = bm_agents_new (&options, &error);
+    for (size_t i = 0; i < AGENTS; i++)
+        assert_int_equal (bm_agents_add (work->agents, fixture->settings->agents[i].name,
+                                         fixture->settings->agents[i].address,
+                                         fixture->settings->agents[i].server_key, &error),
+                          BM_OK);
+    bm_agents_greet_all (work->agents, FAKE_DEADLINE_MS);
+    bm_group_row_t rows[] = {{(char *)"SQL01", (char *)"BizTalkMgmtDb", false},
+                             {(char *)"SQL01", (char *)"BizTalkMsgBoxDb", false},
+                             {(char *)"sql02", (char *)"BizTalkDTADb", false},
+                             {(char *)"SQL02", (char *)"BAMPrimaryImport", false},
+                             {(char *)"SQL02", (char *)"biztalkdtadb", false}};
+    bm_group_rows_t group = {rows, 5};
+    work->topology = bm_topology_new (&group, work->agents, fixture->settings);
+    assert_int_equal (work->topology->place_count, 4);
+    assert_int_equal (work->topology->instance_count, AGENTS);
+}
+
+static int
+s_setup (void **state)
+{
+    fixture_t *fixture = bm_alloc (sizeof *fixture);
+    *state = fixture;
+    snprintf (fixture->folder, sizeof fixture->folder, "/tmp/btsmark-test-driver-XXXXXX");
+    assert_non_null (mkdtemp (fixture->folder));
+    snprintf (fixture->key_file, sizeof fixture->key_file, "%s/key", fixture->folder);
+    snprintf (fixture->catalogue_file, sizeof fixture->catalogue_file, "%s/catalogue.db",
+              fixture->folder);
+    char public_text[BM_KEY_TEXT_BYTES];
+    bm_error_t error = {0};
+    bm_key_generate (fixture->key_file, "test", public_text, &error);
+    fixture->key = bm_key_load (fixture->key_file, &error);
+    fixture->plans[0] = (plan_t){.databases = {"BizTalkMgmtDb", "BizTalkMsgBoxDb"}};
+    fixture->plans[1] =
+        (plan_t){.databases = {"BizTalkDTADb", "BAMPrimaryImport"}, .tracking = true};
+    for (int i = 0; i < AGENTS; i++) {
+        fixture->plans[i].catalogue = fixture->catalogue_file;
+        fixture->fakes[i] = (fake_agent_t){
+            .script = s_script, .argument = &fixture->plans[i], .name = i == 0 ? "SQL01" : "SQL02"};
+    }
+    return 0;
+}
+
+static int
+s_teardown (void **state)
+{
+    fixture_t *fixture = *state;
+    bm_work_t *work = &fixture->work;
+    bm_driver_out_clear (&fixture->out);
+    bm_agents_destroy (&work->agents);
+    bm_topology_destroy (&work->topology);
+    bm_report_destroy (&work->report);
+    bm_catalogue_close (&work->catalogue);
+    bm_settings_destroy (&fixture->settings);
+    bm_key_destroy (&fixture->key);
+    static const char *const files[] = {"key", "key.pub", "catalogue.db", "catalogue.db-wal",
+                                        "catalogue.db-shm"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char *path = bm_format ("%s/%s", fixture->folder, files[i]);
+        unlink (path);
+        free (path);
+    }
+    assert_int_equal (rmdir (fixture->folder), 0);
+    free (fixture);
+    return 0;
+}
+
+/*  Starts the agents as planned, drives one round, stops the agents. */
+static void
+s_round (fixture_t *fixture)
+{
+    bm_error_t error = {0};
+    bm_work_t *work = &fixture->work;
+    for (int i = 0; i < AGENTS; i++)
+        fake_agent_start (&fixture->fakes[i]);
+    s_settings (fixture);
+    work->settings = fixture->settings;
+    work->report = bm_report_new ("test");
+    work->catalogue = bm_catalogue_open (fixture->catalogue_file, "test", &error);
+    assert_non_null (work->catalogue);
+    assert_int_equal (bm_catalogue_run_open (work->catalogue, "test", &work->run, &error), BM_OK);
+    work->context = "btsmark run 1";
+    s_connect (fixture);
+    bm_driver_in_t in = {.number = 1, .set_id = 5, .mark = MARK};
+    if (bm_driver_round (work, &in, &fixture->out, &error) != BM_OK)
+        fail_msg ("%s", error.text);
+    for (int i = 0; i < AGENTS; i++)
+        fake_agent_stop (&fixture->fakes[i]);
+}
+
+static void
+s_assert_outcome (fixture_t *fixture, bm_outcome_t outcome)
+{
+    if (fixture->out.outcome != outcome)
+        fail_msg ("%s expected, it is %s: %s: %s", bm_outcome_name (outcome),
+                  bm_outcome_name (fixture->out.outcome), fixture->out.reason,
+                  fixture->out.cause.text);
+    bm_journal_round_t *rounds = NULL;
+    size_t count = 0;
+    bm_error_t error = {0};
+    assert_int_equal (bm_catalogue_rounds (fixture->work.catalogue, 0, 10, &rounds, &count, &error),
+                      BM_OK);
+    assert_int_equal (count, 1);
+    assert_true (rounds[0].has_outcome);
+    assert_int_equal (rounds[0].outcome, outcome);
+    bm_journal_rounds_destroy (&rounds, count);
+}
+
+/* ---- the promises ------------------------------------------------------------------------------------------------ */
+
+static void
+a_round_in_which_all_goes_well_is_unchecked_and_measured (void **state)
+{
+    fixture_t *fixture = *state;
+    s_round (fixture);
+    s_assert_outcome (fixture, BM_OUTCOME_UNCHECKED);
+    assert_true (fixture->out.window_us > 0);
+    assert_true (fixture->out.fence_ms >= 0);
+    assert_int_equal (fixture->out.fences, BM_FENCES_STOOD);
+    for (size_t i = 0; i < fixture->out.proof_count; i++)
+        assert_string_equal (fixture->out.proofs[i].lsn, "38000000012300001");
+}
+
+static void
+the_intent_is_in_the_journal_before_any_commit_arrives (void **state)
+{
+    fixture_t *fixture = *state;
+    s_round (fixture);
+    assert_int_equal (fixture->plans[0].intents_at_commit, 1);
+    assert_int_equal (fixture->plans[1].intents_at_commit, 1);
+}
+
+static void
+only_tracking_databases_are_fenced_and_the_identity_goes_back_with_the_release (void **state)
+{
+    fixture_t *fixture = *state;
+    s_round (fixture);
+    assert_int_equal (atomic_load (&fixture->fakes[0].bodies[BTSMARK__ENVELOPE__BODY_FENCE]), 0);
+    assert_int_equal (fixture->plans[1].fences_seen, 1);
+    assert_true (fixture->plans[1].released_start == fixture->fakes[1].start_id);
+    assert_int_equal (fixture->plans[0].committed_transaction, 4242);
+}
+
+static void
+a_database_that_is_not_ready_ends_the_round_before_anything_is_held (void **state)
+{
+    fixture_t *fixture = *state;
+    fixture->plans[0].not_ready = true;
+    s_round (fixture);
+    s_assert_outcome (fixture, BM_OUTCOME_NONE);
+    assert_int_equal (fixture->out.cause.status, BM_NOT_READY);
+    assert_non_null (strstr (fixture->out.cause.text, "OFFLINE"));
+    assert_int_equal (atomic_load (&fixture->fakes[1].bodies[BTSMARK__ENVELOPE__BODY_FENCE]), 0);
+}
+
+static void
+a_fence_that_cannot_be_had_aborts_everywhere (void **state)
+{
+    fixture_t *fixture = *state;
+    fixture->plans[1].no_fence = true;
+    s_round (fixture);
+    s_assert_outcome (fixture, BM_OUTCOME_NONE);
+    assert_false (fixture->out.commit_sent);
+    assert_int_equal (atomic_load (&fixture->fakes[0].bodies[BTSMARK__ENVELOPE__BODY_COMMIT]), 0);
+    assert_non_null (strstr (fixture->out.cause.text, "1222"));
+}
+
+static void
+a_mark_that_is_refused_by_one_is_committed_by_none (void **state)
+{
+    fixture_t *fixture = *state;
+    fixture->plans[0].no_mark = true;
+    s_round (fixture);
+    s_assert_outcome (fixture, BM_OUTCOME_NONE);
+    assert_int_equal (atomic_load (&fixture->fakes[0].bodies[BTSMARK__ENVELOPE__BODY_COMMIT]), 0);
+    assert_int_equal (atomic_load (&fixture->fakes[1].bodies[BTSMARK__ENVELOPE__BODY_COMMIT]), 0);
+    assert_true (fixture->plans[1].aborted);
+}
+
+static void
+an_agent_that_does_not_answer_mark_in_time_aborts_the_round (void **state)
+{
+    fixture_t *fixture = *state;
+    fixture->plans[1].silent_mark = true;
+    s_round (fixture);
+    s_assert_outcome (fixture, BM_OUTCOME_NONE);
+    assert_int_equal (atomic_load (&fixture->fakes[0].bodies[BTSMARK__ENVELOPE__BODY_COMMIT]), 0);
+}
+
+static void
+a_commit_without_an_answer_is_asked_for_and_not_vouched_for (void **state)
+{
+    fixture_t *fixture = *state;
+    fixture->plans[0].silent_commit = true;
+    s_round (fixture);
+    assert_true (fixture->out.commit_sent);
+    s_assert_outcome (fixture, BM_OUTCOME_DOUBTFUL);
+}
+
+static void
+a_fence_that_fell_makes_the_mark_doubtful (void **state)
+{
+    fixture_t *fixture = *state;
+    fixture->plans[1].fence_fell = true;
+    s_round (fixture);
+    s_assert_outcome (fixture, BM_OUTCOME_DOUBTFUL);
+    assert_int_equal (fixture->out.fences, BM_FENCES_FELL);
+}
+
+static void
+a_mark_that_sql_server_dropped_is_unproven (void **state)
+{
+    fixture_t *fixture = *state;
+    fixture->plans[0].dropped = true;
+    s_round (fixture);
+    s_assert_outcome (fixture, BM_OUTCOME_UNPROVEN);
+    assert_true (fixture->out.mark_dropped);
+    assert_true (fixture->work.report->warning_count > 0);
+}
+
+static void
+a_mark_that_one_instance_lacks_is_torn (void **state)
+{
+    fixture_t *fixture = *state;
+    fixture->plans[1].missing = true;
+    s_round (fixture);
+    assert_true (fixture->out.outcome == BM_OUTCOME_TORN ||
+                 fixture->out.outcome == BM_OUTCOME_UNPROVEN);
+}
+
+static void
+an_instance_that_cannot_be_asked_leaves_the_mark_unknown (void **state)
+{
+    fixture_t *fixture = *state;
+    fixture->plans[1].silent_prove = true;
+    s_round (fixture);
+    s_assert_outcome (fixture, BM_OUTCOME_UNKNOWN);
+}
+
+static void
+an_agent_that_was_restarted_in_the_round_vouches_for_nothing (void **state)
+{
+    fixture_t *fixture = *state;
+    fixture->plans[1].restarts_at_commit = true;
+    s_round (fixture);
+    assert_true (fixture->out.outcome < BM_OUTCOME_UNCHECKED);
+    assert_int_equal (fixture->out.cause.status, BM_AGENT_RESTARTED);
+    assert_int_not_equal (fixture->out.fences, BM_FENCES_STOOD);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown (name, s_setup, s_teardown)
+
+int
+main (void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST (a_round_in_which_all_goes_well_is_unchecked_and_measured),
+        TEST (the_intent_is_in_the_journal_before_any_commit_arrives),
+        TEST (only_tracking_databases_are_fenced_and_the_identity_goes_back_with_the_release),
+        TEST (a_database_that_is_not_ready_ends_the_round_before_anything_is_held),
+        TEST (a_fence_that_cannot_be_had_aborts_everywhere),
+        TEST (a_mark_that_is_refused_by_one_is_committed_by_none),
+        TEST (an_agent_that_does_not_answer_mark_in_time_aborts_the_round),
+        TEST (a_commit_without_an_answer_is_asked_for_and_not_vouched_for),
+        TEST (a_fence_that_fell_makes_the_mark_doubtful),
+        TEST (a_mark_that_sql_server_dropped_is_unproven),
+        TEST (a_mark_that_one_instance_lacks_is_torn),
+        TEST (an_instance_that_cannot_be_asked_leaves_the_mark_unknown),
+        TEST (an_agent_that_was_restarted_in_the_round_vouches_for_nothing),
+    };
+    bm_log_open ("test", BM_LOG_ERROR);
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}
