@@ -134,7 +134,7 @@ make_databases() {
                 BizTalkMsgBoxDb*) cat "$sql/messagebox.sql" ;;
                 BizTalkDTADb) cat "$sql/tracking.sql" ;;
                 BAMPrimaryImport) cat "$sql/bam.sql" ;;
-                *) printf 'CREATE TABLE dbo.Orders (OrderId int NOT NULL PRIMARY KEY, Item nvarchar(64) NOT NULL)\n' ;;
+                OrdersDb | Custom*) cat "$sql/orders.sql" ;;
             esac
             printf '\nGO\n'
         done < <(layout | grep "^$name ")
