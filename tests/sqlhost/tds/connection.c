@@ -348,10 +348,8 @@ s_run (sh_connection_t *self)
 static bool
 s_request (sh_connection_t *self)
 {
-    if (self->in.type == SH_PACKET_ATTENTION) {
-        sh_out_begin (&self->out, false);
-        return sh_out_finish (&self->out, true);
-    }
+    if (self->in.type == SH_PACKET_ATTENTION)
+        return sh_out_attention (&self->out);
     sh_out_begin (&self->out, self->in.type == SH_PACKET_RPC);
     s_set_busy (self, true);
     sh_run_t result = s_run (self);
@@ -363,7 +361,9 @@ s_request (sh_connection_t *self)
         return false;
     if (attention)
         self->options.backend->clear_cancel (self->session);
-    if (!sh_out_finish (&self->out, attention))
+    if (!sh_out_finish (&self->out, result == SH_RUN_CANCELLED))
+        return false;
+    if (attention && !sh_out_attention (&self->out))
         return false;
     if (result == SH_RUN_CLOSE) {
         s_linger (self);

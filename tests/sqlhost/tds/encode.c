@@ -8,6 +8,7 @@
 #include "tests/sqlhost/tds/wiretype.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const uint8_t sh_encode_collation[5] = {0x09, 0x04, 0xD0, 0x00, 0x34};
@@ -303,7 +304,9 @@ s_put_float (sh_writer_t *out, const s_form_t *form, const sh_value_t *value)
     else if (value->kind == SH_INT)
         real = (double)value->as.integer;
     else if (value->kind == SH_DECIMAL) {
-        if (sscanf (value->as.text, "%lf", &real) != 1)
+        char *end;
+        real = strtod (value->as.text, &end);
+        if (end == value->as.text)
             return false;
     } else
         return false;

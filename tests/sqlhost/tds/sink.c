@@ -269,24 +269,31 @@ sh_out_begin (sh_out_t *self, bool call)
 }
 
 bool
-sh_out_finish (sh_out_t *self, bool attention)
+sh_out_finish (sh_out_t *self, bool cancelled)
 {
     uint8_t final = self->call ? SH_TOKEN_DONEPROC : SH_TOKEN_DONE;
+    bool failed = cancelled || self->error_since_done;
     /*  A batch may end with the DONEPROC of its last EXEC; a call ends with its own. */
-    bool ended = self->last.held && !self->error_since_done &&
+    bool ended = self->last.held && !failed &&
                  (self->last.token == final || self->last.token == SH_TOKEN_DONEPROC);
 
-    if (attention) {
-        s_release_done (self, SH_STATUS_MORE);
-        sh_token_done (&self->tokens, self->version, SH_TOKEN_DONE, SH_STATUS_ATTN, 0, 0);
-    } else if (ended)
+    if (ended)
         s_release_done (self, 0);
     else {
         s_release_done (self, SH_STATUS_MORE);
-        sh_token_done (&self->tokens, self->version, final,
-                       self->error_since_done ? SH_STATUS_ERROR : 0, 0, 0);
+        sh_token_done (&self->tokens, self->version, final, failed ? SH_STATUS_ERROR : 0, 0, 0);
     }
     self->in_rows = false;
+    return s_send (self, true, true);
+}
+
+/*  2.2.1.7 and 3.2.5.7: the request's own response ends first; clients (tedious) look for the
+ *  acknowledgement in the message behind it. */
+bool
+sh_out_attention (sh_out_t *self)
+{
+    sh_out_begin (self, false);
+    sh_token_done (&self->tokens, self->version, SH_TOKEN_DONE, SH_STATUS_ATTN, 0, 0);
     return s_send (self, true, true);
 }
 

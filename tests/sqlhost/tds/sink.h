@@ -48,9 +48,11 @@ void sh_out_init (sh_out_t *self);
 void sh_out_free (sh_out_t *self);
 /*  A new response begins. */
 void sh_out_begin (sh_out_t *self, bool call);
-/*  The response ends: the last DONE, and the packet that ends the message. With `attention` also
- *  the DONE that answers it. False: the client is gone. */
-bool sh_out_finish (sh_out_t *self, bool attention);
+/*  The response ends: the last DONE, and the packet that ends the message. `cancelled`: the request
+ *  was broken off, and its last DONE says so. False: the client is gone. */
+bool sh_out_finish (sh_out_t *self, bool cancelled);
+/*  Answers an attention, in a message of its own. */
+bool sh_out_attention (sh_out_t *self);
 /*  Appends what was written by sh_token_* (the login's tokens); nothing may be held back. */
 sh_writer_t *sh_out_raw (sh_out_t *self);
 /*  Rows are refused from now on, until the next sh_out_begin. */

@@ -483,6 +483,8 @@ an_attention_ends_a_running_batch_with_its_done (void **state)
     assert_true (fake_wait (s_fake, &s_fake->waiting, 1));
     put_packet (fd, SH_PACKET_ATTENTION, SH_PACKET_END, "", 0);
     assert_true (get_message (fd));
+    check_last_done (SH_TDS_74, SH_TOKEN_DONE, SH_STATUS_ERROR);
+    assert_true (get_message (fd));
     assert_int_equal (s_answer.size, 13);
     check_last_done (SH_TDS_74, SH_TOKEN_DONE, SH_STATUS_ATTN);
     check_lives (fd, SH_TDS_74);

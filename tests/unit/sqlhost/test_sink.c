@@ -199,14 +199,17 @@ a_doneinproc_is_never_the_last_token (void **state)
 }
 
 static void
-an_attention_is_answered_behind_what_was_said (void **state)
+a_cancelled_request_ends_and_the_attention_is_a_message_of_its_own (void **state)
 {
     fixture_t fixture;
     (void)state;
     set_up (&fixture, false);
     put_rows (&fixture, SH_DONE_COUNT);
     assert_true (sh_out_finish (&fixture.out, true));
-    check_tokens (&fixture, "81 D1 FD:11 FD:20");
+    check_tokens (&fixture, "81 D1 FD:11 FD:02");
+    sh_writer_clear (&fixture.sent);
+    assert_true (sh_out_attention (&fixture.out));
+    check_tokens (&fixture, "FD:20");
     tear_down (&fixture);
 }
 
@@ -281,7 +284,7 @@ a_stopped_sink_takes_no_rows_and_says_so (void **state)
     assert_false (sink->row (sink, &value, 1));
     assert_false (sink->done (sink, 0, 0, 0));
     assert_true (sh_out_finish (&fixture.out, true));
-    check_tokens (&fixture, "81 FD:01 FD:20");
+    check_tokens (&fixture, "81 FD:01 FD:02");
     sh_out_begin (&fixture.out, false);
     assert_true (sink->columns (sink, &column, 1));
     tear_down (&fixture);
@@ -334,7 +337,7 @@ main (void)
         cmocka_unit_test (an_error_marks_the_done_that_follows_it),
         cmocka_unit_test (a_call_ends_with_doneproc_after_status_and_values),
         cmocka_unit_test (a_doneinproc_is_never_the_last_token),
-        cmocka_unit_test (an_attention_is_answered_behind_what_was_said),
+        cmocka_unit_test (a_cancelled_request_ends_and_the_attention_is_a_message_of_its_own),
         cmocka_unit_test (transactions_are_announced_from_7_2_on),
         cmocka_unit_test (flush_sends_what_there_is_and_the_message_goes_on),
         cmocka_unit_test (full_packets_go_out_by_themselves_and_none_is_empty),
