@@ -172,6 +172,29 @@ s_read_schedule (bm_settings_t *self, bm_error_t *error)
     return status;
 }
 
+/*  A path that SQL Server takes as it is: a drive, a share, a Linux path or a URL; "" = the agent's own. */
+static bool
+s_is_absolute (const char *path)
+{
+    return *path == '\0' || *path == '/' || strncmp (path, "\\\\", 2) == 0 ||
+           (isalpha ((unsigned char)path[0]) && path[1] == ':' &&
+            (path[2] == '\\' || path[2] == '/')) ||
+           strncmp (path, "https://", 8) == 0;
+}
+
+static bm_status_t
+s_check_path (bm_settings_t *self, int section, const char *key, const char *path,
+              bm_error_t *error)
+{
+    if (strlen (path) > BM_LIMIT_PATH_BYTES)
+        return s_wrong (self, section, error, key, "(cut)", "at most 4096 bytes");
+    if (!s_is_absolute (path))
+        return s_wrong (self, section, error, key, path,
+                        "a whole path as SQL Server sees it, for example D:\\Backup, "
+                        "\\\\server\\share or /srv/backup");
+    return BM_OK;
+}
+
 static bm_status_t
 s_read_backup (bm_settings_t *self, bm_error_t *error)
 {
@@ -202,9 +225,7 @@ s_read_backup (bm_settings_t *self, bm_error_t *error)
     if (!*self->mark_prefix || bm_names_mark (self->mark_prefix, 0, 0, mark, &cause))
         return s_wrong (self, section, error, "mark-prefix", self->mark_prefix,
                         "1 to 8 characters, as @MarkName of BizTalk's job");
-    if (strlen (self->path) > BM_LIMIT_PATH_BYTES)
-        return s_wrong (self, section, error, "path", "(cut)", "at most 4096 bytes");
-    return BM_OK;
+    return s_check_path (self, section, "path", self->path, error);
 }
 
 static bm_status_t
@@ -315,6 +336,8 @@ s_read_agent (bm_settings_t *self, size_t section, bm_error_t *error)
     status = s_read_server_key (self, at, agent, error);
     if (!status)
         status = bm_config_text (self->config, at, "backup-path", NULL, &agent->backup_path, error);
+    if (!status && agent->backup_path)
+        status = s_check_path (self, at, "backup-path", agent->backup_path, error);
     if (!status)
         status = s_read_publish (self, at, agent, error);
     return status;

@@ -24,6 +24,7 @@ static int
 setup (void **state)
 {
     place_t *place = calloc (1, sizeof *place);
+    *state = place;
     place->sql = scripted_new ();
     snprintf (place->file, sizeof place->file, "/tmp/bm-management-XXXXXX");
     int fd = mkstemp (place->file);
@@ -37,7 +38,6 @@ setup (void **state)
               sh_server_address (place->sql->server), place->file, KEY);
     bm_error_t error = {0};
     place->settings = bm_settings_parse ("test.ini", text, &error);
-    *state = place;
     return place->settings ? 0 : -1;
 }
 

@@ -130,6 +130,9 @@ a_wrong_value_is_refused_with_its_section_and_key (void **state)
     assert_refused (MINIMAL "[schedule]\ntime-zone = cet\n", "time-zone");
     assert_refused (MINIMAL "[backup]\nmethod = copy\n", "method");
     assert_refused (MINIMAL "[backup]\nmark-prefix = NINECHARS\n", "mark-prefix");
+    assert_refused (MINIMAL "[backup]\npath = backup\n", "path");
+    assert_refused (MINIMAL "[backup]\npath = D:backup\n", "path");
+    assert_refused (MINIMAL "backup-path = ./backup\n", "backup-path");
     assert_refused (MINIMAL "[backup]\nkeep-days = 32768\n", "keep-days");
     assert_refused (MINIMAL "[round]\ndoubtful = maybe\n", "doubtful");
     assert_refused (MINIMAL "[round]\nlease = 5 min\n", "lease");
