@@ -197,6 +197,24 @@ scripted_add (scripted_t *self, scripted_line_t line)
     pthread_mutex_unlock (&self->lock);
 }
 
+/*  Plays a line so often from now on: 0 = always, -1 = never. */
+static inline void
+scripted_times (scripted_t *self, size_t line, int times)
+{
+    pthread_mutex_lock (&self->lock);
+    self->lines[line].times = times;
+    pthread_mutex_unlock (&self->lock);
+}
+
+static inline int
+scripted_opened (scripted_t *self)
+{
+    pthread_mutex_lock (&self->lock);
+    int opened = self->opened;
+    pthread_mutex_unlock (&self->lock);
+    return opened;
+}
+
 /*  How often a text stands in what was asked. */
 static inline size_t
 scripted_asked (scripted_t *self, const char *text)

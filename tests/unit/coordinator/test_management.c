@@ -116,9 +116,9 @@ a_missing_grant_names_the_login_and_the_role (void **state)
                                     .text = "The EXECUTE permission was denied on the object "
                                             "'sp_GetBackupDatabasesForServer'"});
     /*  The look at the objects asks for the same name: it must find them. */
-    place->sql->lines[0].times = -1;
+    scripted_times (place->sql, 0, -1);
     bm_management_t *management = opened (place);
-    place->sql->lines[0].times = 0;
+    scripted_times (place->sql, 0, 0);
     bm_group_rows_t rows;
     bm_error_t error = {0};
     assert_int_equal (bm_management_discover (management, &rows, &error), BM_MANAGEMENT);
@@ -153,7 +153,7 @@ a_lost_session_is_opened_again_and_the_statement_repeated (void **state)
     bm_error_t error = {0};
     assert_int_equal (bm_management_force_full (management, &error), BM_OK);
     assert_int_equal (scripted_asked (place->sql, "sp_ForceFullBackup"), 2);
-    assert_int_equal (place->sql->opened, 2);
+    assert_int_equal (scripted_opened (place->sql), 2);
     bm_management_close (&management);
 }
 
@@ -227,7 +227,7 @@ a_lock_that_becomes_free_is_taken_and_the_wait_can_be_stopped (void **state)
                       BM_OK);
     assert_int_equal (waited, 2);
     assert_int_equal (bm_management_probe (management, &error), BM_OK);
-    place->sql->lines[0].times = 1;
+    scripted_times (place->sql, 0, 1);
     assert_int_equal (bm_management_lock (management, 60000, stop_now, NULL, &error), BM_STOPPED);
     bm_management_close (&management);
 }
