@@ -36,6 +36,7 @@ typedef struct {
 struct sh_server {
     sh_backend_t *backend;
     unsigned login_ms;
+    unsigned send_ms;
     size_t limit;
     char address[80];
     uint16_t port;
@@ -118,10 +119,11 @@ s_print_address (const struct sockaddr *address, socklen_t size, char *out, size
 }
 
 static void
-s_set_up_socket (int fd)
+s_set_up_socket (const sh_server_t *self, int fd)
 {
     const int on = 1;
-    const struct timeval send_limit = {.tv_sec = SH_LIMIT_SEND_MS / 1000};
+    const struct timeval send_limit = {.tv_sec = self->send_ms / 1000,
+                                       .tv_usec = self->send_ms % 1000 * 1000};
 
     setsockopt (fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     setsockopt (fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
@@ -181,7 +183,7 @@ s_accept (sh_server_t *self)
             s_out_of_descriptors (self);
         return;
     }
-    s_set_up_socket (fd);
+    s_set_up_socket (self, fd);
     pthread_mutex_lock (&self->lock);
     s_slot_t *slot = NULL;
     for (size_t i = 0; i < self->limit && !slot; i++)
@@ -372,6 +374,7 @@ sh_server_start (const sh_server_options_t *options, char *error, size_t size)
 
     self->backend = options->backend;
     self->login_ms = options->login_ms ? options->login_ms : SH_LIMIT_LOGIN_MS;
+    self->send_ms = options->send_ms ? options->send_ms : SH_LIMIT_SEND_MS;
     self->limit = options->connections;
     if (self->limit == 0 || self->limit > SH_LIMIT_CONNECTIONS)
         self->limit = SH_LIMIT_CONNECTIONS;

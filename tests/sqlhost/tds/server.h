@@ -12,6 +12,7 @@ typedef struct {
     const char *listen;    /* "HOST:PORT" or "[HOST]:PORT"; port 0 = a free one */
     size_t connections;    /* clients at a time; 0 = SH_LIMIT_CONNECTIONS, which is also the most */
     unsigned login_ms;     /* 0 = SH_LIMIT_LOGIN_MS */
+    unsigned send_ms;      /* 0 = SH_LIMIT_SEND_MS */
     sh_backend_t *backend; /* borrowed; outlives the server */
 } sh_server_options_t;
 

@@ -281,7 +281,9 @@ fake_run_batch (void *session, const char *text, size_t size)
     else if (strcmp (text, "endless") == 0) {
         fake_many (sink, INT32_MAX, 100);
         return fake_block (self, INT32_MAX);
-    } else if (strcmp (text, "messages") == 0)
+    } else if (strcmp (text, "forever") == 0)
+        fake_many (sink, INT32_MAX, 100);
+    else if (strcmp (text, "messages") == 0)
         fake_messages (sink);
     else if (strcmp (text, "exec") == 0)
         fake_exec (sink);

@@ -34,8 +34,10 @@ start_with (unsigned login_ms)
 
     sh_log_level_set ("error");
     s_fake = fake_new ();
-    sh_server_options_t options = {
-        .listen = "127.0.0.1:0", .login_ms = login_ms, .backend = &s_fake->base};
+    sh_server_options_t options = {.listen = "127.0.0.1:0",
+                                   .login_ms = login_ms,
+                                   .send_ms = login_ms,
+                                   .backend = &s_fake->base};
     s_server = sh_server_start (&options, error, sizeof error);
     return s_server ? 0 : -1;
 }
@@ -299,6 +301,18 @@ a_client_that_does_not_log_in_is_closed (void **state)
     assert_true (closed (slow));
     close (silent);
     close (slow);
+}
+
+static void
+a_client_that_does_not_read_is_closed (void **state)
+{
+    (void)state;
+    int fd = log_in (SH_TDS_74, 0);
+    put_batch (fd, SH_TDS_74, SH_PACKET_END, "types");
+    assert_true (get_message (fd));
+    put_batch (fd, SH_TDS_74, SH_PACKET_END, "forever"); /* rows without end, never read */
+    assert_true (fake_wait_closed (s_fake));
+    close (fd);
 }
 
 static void
@@ -579,6 +593,32 @@ a_reset_comes_before_the_request (void **state)
 }
 
 static void
+a_message_has_at_most_1000_calls (void **state)
+{
+    (void)state;
+    for (size_t extra = 0; extra < 2; extra++) {
+        sh_writer_t out = {0};
+        int fd = log_in (SH_TDS_71, 32767);
+        for (size_t i = 0; i < SH_LIMIT_RPC_CALLS + extra; i++) {
+            if (i > 0)
+                sh_writer_u8 (&out, 0x80);
+            sh_writer_u16 (&out, 1);
+            sh_writer_u16 (&out, 'p');
+            sh_writer_u16 (&out, 0);
+        }
+        put_packet (fd, SH_PACKET_RPC, SH_PACKET_END, out.data, out.size);
+        if (extra)
+            assert_false (get_message (fd));
+        else {
+            assert_true (get_message (fd));
+            check_last_done (SH_TDS_71, SH_TOKEN_DONEPROC, 0);
+        }
+        sh_writer_free (&out);
+        close (fd);
+    }
+}
+
+static void
 two_calls_in_a_message_end_with_one_last_doneproc (void **state)
 {
     sh_writer_t out = {0};
@@ -617,6 +657,7 @@ main (void)
         SERVED (feature_extensions_are_acknowledged_as_none),
         cmocka_unit_test_setup_teardown (a_client_that_does_not_log_in_is_closed, start_hasty,
                                          stop),
+        cmocka_unit_test_setup_teardown (a_client_that_does_not_read_is_closed, start_hasty, stop),
         SERVED (a_login_longer_than_its_limit_is_closed),
         SERVED (a_request_before_the_login_is_closed),
         SERVED (packets_have_the_size_that_was_agreed),
@@ -632,6 +673,7 @@ main (void)
         SERVED (bulk_load_is_refused_and_the_session_lives),
         SERVED (a_transaction_request_runs_its_statement),
         SERVED (a_reset_comes_before_the_request),
+        SERVED (a_message_has_at_most_1000_calls),
         SERVED (two_calls_in_a_message_end_with_one_last_doneproc),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
