@@ -282,6 +282,12 @@ s_take (bm_agent_t *agent, const bm_allow_t *allow, Btsmark__Envelope **order_p,
         s_refuse (agent, allow, *asker_p, *order_p, BTSMARK__REFUSED__WHY__STOPPING, &error);
         return;
     }
+    if (bm_operations_by_id (agent->operations, (*order_p)->operation_id)) {
+        bm_fail (&error, BM_PROTOCOL,
+                 "its operation id belongs to an order of another coordinator");
+        s_refuse (agent, allow, *asker_p, *order_p, BTSMARK__REFUSED__WHY__BAD_REQUEST, &error);
+        return;
+    }
     bm_operation_t *operation =
         bm_operations_add (agent->operations, allow, order_p, asker_p, bm_clock_mono_ms ());
     if (!operation) {

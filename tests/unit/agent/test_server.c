@@ -222,6 +222,7 @@ a_key_without_the_duty_is_refused_for_each_order (void **state)
     s_world_t *world = *state;
     tests_client_t *watcher =
         tests_client_new (world->place, "status", bm_server_endpoint (world->server));
+    watcher->operation_id = 5000;
     tests_greet (watcher); /* the twin: what its duty covers gets through */
     Btsmark__Backup backup = s_backup ();
     Btsmark__Envelope order = s_backup_order (&backup);
@@ -352,6 +353,15 @@ an_order_that_comes_again_gets_the_stored_answer (void **state)
     tests_free (again);
     assert_int_equal (fake_read (world->sql, &world->sql->backups), 1);
     tests_client_free (back);
+    tests_client_t *watcher =
+        tests_client_new (world->place, "status", bm_server_endpoint (world->server));
+    Btsmark__Greet greet = BTSMARK__GREET__INIT;
+    Btsmark__Envelope stolen = BTSMARK__ENVELOPE__INIT;
+    stolen.operation_id = order.operation_id;
+    stolen.body_case = BTSMARK__ENVELOPE__BODY_GREET;
+    stolen.greet = &greet;
+    tests_expect_refusal (watcher, &stolen, BTSMARK__REFUSED__WHY__BAD_REQUEST);
+    tests_client_free (watcher);
 }
 
 static void
