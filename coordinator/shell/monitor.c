@@ -16,7 +16,8 @@ static const int EVENTS = ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_CLOSED | ZMQ_EVE
 bm_monitor_t *
 bm_monitor_new (void *context, void *socket, bm_error_t *error)
 {
-    static int s_count; /* one thread makes sockets; the name only has to differ within the context */
+    static int
+        s_count; /* one thread makes sockets; the name only has to differ within the context */
     char *name = bm_format ("inproc://btsmark-monitor-%d", ++s_count);
     bm_monitor_t *self = bm_alloc (sizeof *self);
     self->socket = zmq_socket (context, ZMQ_PAIR);
@@ -24,7 +25,8 @@ bm_monitor_new (void *context, void *socket, bm_error_t *error)
     if (!self->socket || zmq_setsockopt (self->socket, ZMQ_LINGER, &zero, sizeof zero) != 0 ||
         zmq_setsockopt (self->socket, ZMQ_RCVHWM, &zero, sizeof zero) != 0 ||
         zmq_socket_monitor (socket, name, EVENTS) != 0 || zmq_connect (self->socket, name) != 0) {
-        bm_fail (error, BM_BUG, "cannot watch the socket to the agents: %s", zmq_strerror (zmq_errno ()));
+        bm_fail (error, BM_BUG, "cannot watch the socket to the agents: %s",
+                 zmq_strerror (zmq_errno ()));
         bm_monitor_destroy (&self);
     }
     free (name);
@@ -94,8 +96,8 @@ bm_monitor_next (bm_monitor_t *self, bm_monitor_event_t *event)
             int got = zmq_recv (self->socket, event->endpoint, sizeof event->endpoint - 1, 0);
             if (got < 0)
                 return false;
-            endpoint_size = (size_t) got < sizeof event->endpoint ? (size_t) got
-                                                                  : sizeof event->endpoint - 1;
+            endpoint_size =
+                (size_t)got < sizeof event->endpoint ? (size_t)got : sizeof event->endpoint - 1;
         }
         event->endpoint[endpoint_size] = 0;
         if (size < 6)

@@ -10,17 +10,17 @@
 #include "common/error.h"
 
 typedef enum {
-    BM_MONITOR_UP,          /* handshake done: the peer has our configured server key and accepts ours */
-    BM_MONITOR_REFUSED,     /* the peer's ZAP handler refused our key; libzmq does not try again */
-    BM_MONITOR_NO_PROOF,    /* handshake broken off: wrong server key, or a peer that closes itself to all */
-    BM_MONITOR_NOT_ZMQ,     /* something answers there that does not speak ZMTP with CURVE */
-    BM_MONITOR_CLOSED,      /* connect failed, or will be tried again */
-    BM_MONITOR_DOWN         /* a connection that was there has ended */
+    BM_MONITOR_UP, /* handshake done: the peer has our configured server key and accepts ours */
+    BM_MONITOR_REFUSED, /* the peer's ZAP handler refused our key; libzmq does not try again */
+    BM_MONITOR_NO_PROOF, /* handshake broken off: wrong server key, or a peer that closes itself to all */
+    BM_MONITOR_NOT_ZMQ, /* something answers there that does not speak ZMTP with CURVE */
+    BM_MONITOR_CLOSED,  /* connect failed, or will be tried again */
+    BM_MONITOR_DOWN     /* a connection that was there has ended */
 } bm_monitor_kind_t;
 
 typedef struct bm_monitor_event {
     bm_monitor_kind_t kind;
-    char endpoint[300];     /* as it was given to connect */
+    char endpoint[300]; /* as it was given to connect */
 } bm_monitor_event_t;
 
 typedef struct bm_monitor bm_monitor_t;

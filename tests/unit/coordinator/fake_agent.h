@@ -35,6 +35,7 @@ struct fake_agent {
     char address[64];
     void *context, *socket, *zap;
     pthread_t thread;
+    bool running;
     atomic_bool stop;
     atomic_int orders;      /* that arrived, repeats too */
     atomic_int bodies[128]; /* by body case */
@@ -142,11 +143,15 @@ fake_agent_start (fake_agent_t *self)
     zmq_getsockopt (self->socket, ZMQ_LAST_ENDPOINT, self->address, &size);
     atomic_store (&self->stop, false);
     bm_require (pthread_create (&self->thread, NULL, fake_thread, self) == 0);
+    self->running = true;
 }
 
 static inline void
 fake_agent_stop (fake_agent_t *self)
 {
+    if (!self->running)
+        return;
+    self->running = false;
     atomic_store (&self->stop, true);
     pthread_join (self->thread, NULL);
 }

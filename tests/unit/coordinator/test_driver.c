@@ -5,14 +5,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <unistd.h>
 #include <cmocka.h>
 
-#include "common/log.h"
 #include "coordinator/shell/driver.h"
-#include "tests/unit/coordinator/fake_agent.h"
+#include "tests/unit/coordinator/fake_group.h"
 
-enum { AGENTS = 2 };
 #define MARK "BTS_2026_11_21_02_15_01_327"
 
 /*  What one scripted agent does in a round, and what it saw. */
@@ -32,12 +29,8 @@ typedef struct plan {
 } plan_t;
 
 typedef struct fixture {
-    char folder[64], key_file[96], catalogue_file[96];
-    bm_key_t *key;
-    bm_settings_t *settings;
-    plan_t plans[AGENTS];
-    fake_agent_t fakes[AGENTS];
-    bm_work_t work;
+    fake_group_t group;
+    plan_t plans[FAKE_AGENTS];
     bm_driver_out_t out;
 } fixture_t;
 
@@ -46,7 +39,7 @@ typedef struct fixture {
 /*  Answers are built in memory that lives until the thread ends. */
 typedef struct parts {
     Btsmark__Greeting greeting;
-    Btsmark__Instance instance, *instances[1];
+    Btsmark__Instance instance;
     Btsmark__Vote vote;
     Btsmark__DatabaseFacts facts[2], *facts_list[2];
     Btsmark__Fault fault, *faults[1];
@@ -72,18 +65,6 @@ s_fault (parts_t *parts, const char *status, const char *text)
     parts->fault.status = (char *)status;
     parts->fault.text = (char *)text;
     return &parts->fault;
-}
-
-static void
-s_greet (fake_agent_t *self, parts_t *parts, Btsmark__Envelope *answer)
-{
-    fake_greeting (self, &parts->greeting, answer);
-    btsmark__instance__init (&parts->instance);
-    parts->instance.name = (char *)self->name;
-    parts->instance.real_name = (char *)self->name;
-    parts->instances[0] = &parts->instance;
-    parts->greeting.instances = parts->instances;
-    parts->greeting.n_instances = 1;
 }
 
 static void
@@ -231,7 +212,7 @@ s_script (fake_agent_t *self, const Btsmark__Envelope *order, Btsmark__Envelope 
         return s_stale (self, &parts, answer);
     switch (order->body_case) {
         case BTSMARK__ENVELOPE__BODY_GREET:
-            s_greet (self, &parts, answer);
+            fake_group_greet (self, &parts.greeting, &parts.instance, answer);
             return 1;
         case BTSMARK__ENVELOPE__BODY_PREPARE:
             s_vote (plan, &parts, answer);
@@ -274,77 +255,16 @@ s_script (fake_agent_t *self, const Btsmark__Envelope *order, Btsmark__Envelope 
 
 /* ---- the fixture ------------------------------------------------------------------------------------------------- */
 
-static void
-s_settings (fixture_t *fixture)
-{
-    bm_error_t error = {0};
-    char *text =
-        bm_format ("[group]\nname = test\nmanagement-server = sql01:1433\nlogin = x\n"
-                   "password-file = y\n[coordinator]\nkey-file = k\n"
-                   "[round]\ngreet-deadline = 2 s\nprepare-deadline = 2 s\n"
-                   "fence-deadline = 500 ms\nmark-deadline = 500 ms\nsample-deadline = 500 ms\n"
-                   "commit-deadline = 500 ms\nrelease-deadline = 500 ms\n"
-                   "prove-deadline = 600 ms\nprove-poll = 100 ms\nlease = 5 s\n"
-                   "[agent SQL01]\naddress = %s\nserver-key = %s\n"
-                   "[agent SQL02]\naddress = %s\nserver-key = %s\n",
-                   fixture->fakes[0].address, fixture->fakes[0].public_key,
-                   fixture->fakes[1].address, fixture->fakes[1].public_key);
-    fixture->settings = bm_settings_parse ("test.ini", text, &error);
-    if (!fixture->settings)
-        fail_msg ("%s", error.text);
-    free (text);
-}
-
-static void
-s_connect (fixture_t *fixture)
-{
-    bm_error_t error = {0};
-    bm_work_t *work = &fixture->work;
-    bm_agents_options_t options = {.key = fixture->key,
-                                   .group = "test",
-                                   .epoch = work->run,
-                                   .connect_ms = 1500,
-                                   .resend_ms = 50};
-    work->agents = bm_agents_new (&options, &error);
-    for (size_t i = 0; i < AGENTS; i++)
-        assert_int_equal (bm_agents_add (work->agents, fixture->settings->agents[i].name,
-                                         fixture->settings->agents[i].address,
-                                         fixture->settings->agents[i].server_key, &error),
-                          BM_OK);
-    bm_agents_greet_all (work->agents, FAKE_DEADLINE_MS);
-    bm_group_row_t rows[] = {{(char *)"SQL01", (char *)"BizTalkMgmtDb", false},
-                             {(char *)"SQL01", (char *)"BizTalkMsgBoxDb", false},
-                             {(char *)"sql02", (char *)"BizTalkDTADb", false},
-                             {(char *)"SQL02", (char *)"BAMPrimaryImport", false},
-                             {(char *)"SQL02", (char *)"biztalkdtadb", false}};
-    bm_group_rows_t group = {rows, 5};
-    work->topology = bm_topology_new (&group, work->agents, fixture->settings);
-    assert_int_equal (work->topology->place_count, 4);
-    assert_int_equal (work->topology->instance_count, AGENTS);
-}
-
 static int
 s_setup (void **state)
 {
     fixture_t *fixture = bm_alloc (sizeof *fixture);
     *state = fixture;
-    snprintf (fixture->folder, sizeof fixture->folder, "/tmp/btsmark-test-driver-XXXXXX");
-    assert_non_null (mkdtemp (fixture->folder));
-    snprintf (fixture->key_file, sizeof fixture->key_file, "%s/key", fixture->folder);
-    snprintf (fixture->catalogue_file, sizeof fixture->catalogue_file, "%s/catalogue.db",
-              fixture->folder);
-    char public_text[BM_KEY_TEXT_BYTES];
-    bm_error_t error = {0};
-    bm_key_generate (fixture->key_file, "test", public_text, &error);
-    fixture->key = bm_key_load (fixture->key_file, &error);
+    fake_group_new (&fixture->group, s_script, &fixture->plans[0], &fixture->plans[1]);
     fixture->plans[0] = (plan_t){.databases = {"BizTalkMgmtDb", "BizTalkMsgBoxDb"}};
     fixture->plans[1] =
         (plan_t){.databases = {"BizTalkDTADb", "BAMPrimaryImport"}, .tracking = true};
-    for (int i = 0; i < AGENTS; i++) {
-        fixture->plans[i].catalogue = fixture->catalogue_file;
-        fixture->fakes[i] = (fake_agent_t){
-            .script = s_script, .argument = &fixture->plans[i], .name = i == 0 ? "SQL01" : "SQL02"};
-    }
+    fixture->plans[0].catalogue = fixture->plans[1].catalogue = fixture->group.catalogue_file;
     return 0;
 }
 
@@ -352,22 +272,8 @@ static int
 s_teardown (void **state)
 {
     fixture_t *fixture = *state;
-    bm_work_t *work = &fixture->work;
     bm_driver_out_clear (&fixture->out);
-    bm_agents_destroy (&work->agents);
-    bm_topology_destroy (&work->topology);
-    bm_report_destroy (&work->report);
-    bm_catalogue_close (&work->catalogue);
-    bm_settings_destroy (&fixture->settings);
-    bm_key_destroy (&fixture->key);
-    static const char *const files[] = {"key", "key.pub", "catalogue.db", "catalogue.db-wal",
-                                        "catalogue.db-shm"};
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        char *path = bm_format ("%s/%s", fixture->folder, files[i]);
-        unlink (path);
-        free (path);
-    }
-    assert_int_equal (rmdir (fixture->folder), 0);
+    assert_true (fake_group_destroy (&fixture->group));
     free (fixture);
     return 0;
 }
@@ -377,22 +283,23 @@ static void
 s_round (fixture_t *fixture)
 {
     bm_error_t error = {0};
-    bm_work_t *work = &fixture->work;
-    for (int i = 0; i < AGENTS; i++)
-        fake_agent_start (&fixture->fakes[i]);
-    s_settings (fixture);
-    work->settings = fixture->settings;
-    work->report = bm_report_new ("test");
-    work->catalogue = bm_catalogue_open (fixture->catalogue_file, "test", &error);
-    assert_non_null (work->catalogue);
-    assert_int_equal (bm_catalogue_run_open (work->catalogue, "test", &work->run, &error), BM_OK);
-    work->context = "btsmark run 1";
-    s_connect (fixture);
+    bm_group_row_t rows[] = {{(char *)"SQL01", (char *)"BizTalkMgmtDb", false},
+                             {(char *)"SQL01", (char *)"BizTalkMsgBoxDb", false},
+                             {(char *)"sql02", (char *)"BizTalkDTADb", false},
+                             {(char *)"SQL02", (char *)"BAMPrimaryImport", false},
+                             {(char *)"SQL02", (char *)"biztalkdtadb", false}};
+    bm_group_rows_t group = {rows, 5};
+    fake_group_start (&fixture->group,
+                      "[round]\ngreet-deadline = 2 s\nprepare-deadline = 2 s\n"
+                      "fence-deadline = 500 ms\nmark-deadline = 500 ms\nsample-deadline = 500 ms\n"
+                      "commit-deadline = 500 ms\nrelease-deadline = 500 ms\n"
+                      "prove-deadline = 600 ms\nprove-poll = 100 ms\nlease = 5 s\n",
+                      &group);
+    assert_int_equal (fixture->group.work.topology->place_count, 4);
     bm_driver_in_t in = {.number = 1, .set_id = 5, .mark = MARK};
-    if (bm_driver_round (work, &in, &fixture->out, &error) != BM_OK)
+    if (bm_driver_round (&fixture->group.work, &in, &fixture->out, &error) != BM_OK)
         fail_msg ("%s", error.text);
-    for (int i = 0; i < AGENTS; i++)
-        fake_agent_stop (&fixture->fakes[i]);
+    fake_group_stop_agents (&fixture->group);
 }
 
 static void
@@ -405,8 +312,8 @@ s_assert_outcome (fixture_t *fixture, bm_outcome_t outcome)
     bm_journal_round_t *rounds = NULL;
     size_t count = 0;
     bm_error_t error = {0};
-    assert_int_equal (bm_catalogue_rounds (fixture->work.catalogue, 0, 10, &rounds, &count, &error),
-                      BM_OK);
+    assert_int_equal (
+        bm_catalogue_rounds (fixture->group.work.catalogue, 0, 10, &rounds, &count, &error), BM_OK);
     assert_int_equal (count, 1);
     assert_true (rounds[0].has_outcome);
     assert_int_equal (rounds[0].outcome, outcome);
@@ -442,9 +349,10 @@ only_tracking_databases_are_fenced_and_the_identity_goes_back_with_the_release (
 {
     fixture_t *fixture = *state;
     s_round (fixture);
-    assert_int_equal (atomic_load (&fixture->fakes[0].bodies[BTSMARK__ENVELOPE__BODY_FENCE]), 0);
+    assert_int_equal (atomic_load (&fixture->group.fakes[0].bodies[BTSMARK__ENVELOPE__BODY_FENCE]),
+                      0);
     assert_int_equal (fixture->plans[1].fences_seen, 1);
-    assert_true (fixture->plans[1].released_start == fixture->fakes[1].start_id);
+    assert_true (fixture->plans[1].released_start == fixture->group.fakes[1].start_id);
     assert_int_equal (fixture->plans[0].committed_transaction, 4242);
 }
 
@@ -457,7 +365,8 @@ a_database_that_is_not_ready_ends_the_round_before_anything_is_held (void **stat
     s_assert_outcome (fixture, BM_OUTCOME_NONE);
     assert_int_equal (fixture->out.cause.status, BM_NOT_READY);
     assert_non_null (strstr (fixture->out.cause.text, "OFFLINE"));
-    assert_int_equal (atomic_load (&fixture->fakes[1].bodies[BTSMARK__ENVELOPE__BODY_FENCE]), 0);
+    assert_int_equal (atomic_load (&fixture->group.fakes[1].bodies[BTSMARK__ENVELOPE__BODY_FENCE]),
+                      0);
 }
 
 static void
@@ -468,7 +377,8 @@ a_fence_that_cannot_be_had_aborts_everywhere (void **state)
     s_round (fixture);
     s_assert_outcome (fixture, BM_OUTCOME_NONE);
     assert_false (fixture->out.commit_sent);
-    assert_int_equal (atomic_load (&fixture->fakes[0].bodies[BTSMARK__ENVELOPE__BODY_COMMIT]), 0);
+    assert_int_equal (atomic_load (&fixture->group.fakes[0].bodies[BTSMARK__ENVELOPE__BODY_COMMIT]),
+                      0);
     assert_non_null (strstr (fixture->out.cause.text, "1222"));
 }
 
@@ -479,8 +389,10 @@ a_mark_that_is_refused_by_one_is_committed_by_none (void **state)
     fixture->plans[0].no_mark = true;
     s_round (fixture);
     s_assert_outcome (fixture, BM_OUTCOME_NONE);
-    assert_int_equal (atomic_load (&fixture->fakes[0].bodies[BTSMARK__ENVELOPE__BODY_COMMIT]), 0);
-    assert_int_equal (atomic_load (&fixture->fakes[1].bodies[BTSMARK__ENVELOPE__BODY_COMMIT]), 0);
+    assert_int_equal (atomic_load (&fixture->group.fakes[0].bodies[BTSMARK__ENVELOPE__BODY_COMMIT]),
+                      0);
+    assert_int_equal (atomic_load (&fixture->group.fakes[1].bodies[BTSMARK__ENVELOPE__BODY_COMMIT]),
+                      0);
     assert_true (fixture->plans[1].aborted);
 }
 
@@ -491,7 +403,8 @@ an_agent_that_does_not_answer_mark_in_time_aborts_the_round (void **state)
     fixture->plans[1].silent_mark = true;
     s_round (fixture);
     s_assert_outcome (fixture, BM_OUTCOME_NONE);
-    assert_int_equal (atomic_load (&fixture->fakes[0].bodies[BTSMARK__ENVELOPE__BODY_COMMIT]), 0);
+    assert_int_equal (atomic_load (&fixture->group.fakes[0].bodies[BTSMARK__ENVELOPE__BODY_COMMIT]),
+                      0);
 }
 
 static void
@@ -522,7 +435,7 @@ a_mark_that_sql_server_dropped_is_unproven (void **state)
     s_round (fixture);
     s_assert_outcome (fixture, BM_OUTCOME_UNPROVEN);
     assert_true (fixture->out.mark_dropped);
-    assert_true (fixture->work.report->warning_count > 0);
+    assert_true (fixture->group.work.report->warning_count > 0);
 }
 
 static void
