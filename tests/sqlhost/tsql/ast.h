@@ -9,6 +9,16 @@
 #include "lexer.h"
 #include "tests/sqlhost/engine/value.h"
 
+/*  Grown at the end: lists keep the order of the text. */
+#define SH_LIST_APPEND(head, tail, item)                                                           \
+    do {                                                                                           \
+        if (tail)                                                                                  \
+            (tail)->next = (item);                                                                 \
+        else                                                                                       \
+            (head) = (item);                                                                       \
+        (tail) = (item);                                                                           \
+    } while (0)
+
 /*  a.b.c.d read from the right: parts[0] is the object; NULL = left out. */
 typedef struct {
     const char *server;

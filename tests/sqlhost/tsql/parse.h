@@ -19,15 +19,7 @@ typedef struct {
     sh_syntax_error_t *error;
 } sh_parse_t;
 
-/*  Grown at the end: lists keep the order of the text. */
-#define SH_APPEND(head, tail, item)                                                                \
-    do {                                                                                           \
-        if (tail)                                                                                  \
-            (tail)->next = (item);                                                                 \
-        else                                                                                       \
-            (head) = (item);                                                                       \
-        (tail) = (item);                                                                           \
-    } while (0)
+#define SH_APPEND SH_LIST_APPEND
 
 #define SH_NEW(p, type) ((type *)sh_arena_alloc ((p)->arena, sizeof (type)))
 

@@ -205,9 +205,9 @@ s_iif (sh_parse_t *p, sh_expr_t *expr)
     sh_skip (p);
     sh_skip (p);
     expr->whens = SH_NEW (p, sh_when_t);
-    if (!(expr->whens->when = sh_parse_condition (p)) || !sh_expect_op (p, ",")
-        || !(expr->whens->then = sh_parse_expr (p)) || !sh_expect_op (p, ",")
-        || !(expr->b = sh_parse_expr (p)) || !sh_expect_op (p, ")"))
+    if (!(expr->whens->when = sh_parse_condition (p)) || !sh_expect_op (p, ",") ||
+        !(expr->whens->then = sh_parse_expr (p)) || !sh_expect_op (p, ",") ||
+        !(expr->b = sh_parse_expr (p)) || !sh_expect_op (p, ")"))
         return NULL;
     return expr;
 }

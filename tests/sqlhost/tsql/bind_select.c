@@ -1,0 +1,346 @@
+/*  SELECT, set operators, ORDER BY, TOP. The outer columns are always named o0, o1, ... */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bind.h"
+
+enum { S_COLUMNS_MAX = 1024 };
+
+typedef struct {
+    sh_frag_t *frags;
+    const char **names;
+    size_t count;
+} s_items_t;
+
+static bool
+s_push (sh_bind_t *b, s_items_t *items, sh_frag_t frag, const char *name)
+{
+    if (items->count == S_COLUMNS_MAX) {
+        sh_bind_fail (b, 1056, 15, 1,
+                      "The number of elements in the select list exceeds the maximum.");
+        return false;
+    }
+    items->frags[items->count] = frag;
+    items->names[items->count++] = name;
+    return !b->failed;
+}
+
+static bool
+s_star (sh_bind_t *b, s_items_t *items, const sh_expr_t *star)
+{
+    bool any = false;
+    for (const sh_bound_source_t *source = b->scope->sources; source; source = source->next) {
+        if (star->path.object) {
+            const char *known = source->alias ? source->alias : source->name->object;
+            if (!sh_same (known, star->path.object))
+                continue;
+        }
+        any = true;
+        for (size_t i = 0; i < source->column_count; i++) {
+            const sh_bound_column_t *column = &source->columns[i];
+            sh_frag_t frag = sh_bind_of (column->sql, column->type);
+            frag.is_column = column->collated;
+            frag.nullable = column->nullable;
+            frag.identity = column->identity;
+            frag.name = column->name;
+            if (!s_push (b, items, frag, column->name))
+                return false;
+        }
+    }
+    if (!any) {
+        if (star->path.object)
+            sh_bind_fail (
+                b, 107, 15, 1,
+                "The column prefix '%s' does not match with a table name or alias name used "
+                "in the query.",
+                star->path.object);
+        else
+            sh_bind_fail (b, 263, 16, 1, "Must specify table to select from.");
+    }
+    return any;
+}
+
+static bool
+s_items (sh_bind_t *b, const sh_select_t *select, s_items_t *items)
+{
+    items->frags = sh_arena_alloc (b->arena, S_COLUMNS_MAX * sizeof *items->frags);
+    items->names = sh_arena_alloc (b->arena, S_COLUMNS_MAX * sizeof *items->names);
+    for (const sh_item_t *item = select->items; item; item = item->next) {
+        if (item->expr->kind == SH_EXPR_STAR) {
+            if (!s_star (b, items, item->expr))
+                return false;
+            continue;
+        }
+        sh_frag_t frag;
+        if (item->variable && item->op != SH_OP_EQ) {
+            sh_expr_t var = {.kind = SH_EXPR_VAR, .text = item->variable, .line = item->expr->line};
+            frag = sh_bind_arithmetic (b, item->op, sh_bind_expr (b, &var),
+                                       sh_bind_expr (b, item->expr));
+        } else
+            frag = sh_bind_expr (b, item->expr);
+        if (!s_push (b, items, frag, item->alias ? item->alias : frag.name))
+            return false;
+    }
+    return true;
+}
+
+/*  The output column that an ORDER BY item means, -1 = none: its name, its number, or its text. */
+static int
+s_order_position (sh_bind_t *b, const s_items_t *items, const sh_expr_t *expr, bool by_text)
+{
+    if (expr->kind == SH_EXPR_LITERAL && expr->literal == SH_TOKEN_INT) {
+        long number = strtol (expr->text, NULL, 10);
+        if (number < 1 || (size_t)number > items->count) {
+            sh_bind_fail (
+                b, 108, 15, 1,
+                "The ORDER BY position number %ld is out of range of the number of items in "
+                "the select list.",
+                number);
+            return -1;
+        }
+        return (int)number - 1;
+    }
+    if (expr->kind == SH_EXPR_COLUMN && !expr->path.schema)
+        for (size_t i = 0; i < items->count; i++)
+            if (items->names[i] && sh_same (items->names[i], expr->path.object))
+                return (int)i;
+    if (by_text && b->scope) {
+        sh_frag_t frag = sh_bind_expr (b, expr);
+        for (size_t i = 0; i < items->count && !b->failed; i++)
+            if (strcmp (items->frags[i].sql, frag.sql) == 0)
+                return (int)i;
+    }
+    return -1;
+}
+
+static bool
+s_order (sh_bind_t *b, const sh_select_t *select, const s_items_t *items, bool by_position,
+         sh_buffer_t *sql)
+{
+    for (const sh_order_t *order = select->order; order; order = order->next) {
+        sh_buffer_puts (sql, order == select->order ? " ORDER BY " : ",");
+        int position = s_order_position (b, items, order->expr, by_position);
+        if (b->failed)
+            return false;
+        if (position >= 0) {
+            sh_frag_t frag = items->frags[position];
+            frag.is_column = false;
+            frag.sql = sh_arena_printf (b->arena, "%d", position + 1);
+            sh_buffer_puts (sql, sh_bind_collated (b, frag));
+        } else if (by_position) {
+            sh_bind_fail (b, 145, 15, 1,
+                          "ORDER BY items must appear in the select list if SELECT DISTINCT is "
+                          "specified.");
+            return false;
+        } else {
+            sh_frag_t frag = sh_bind_expr (b, order->expr);
+            if (b->failed)
+                return false;
+            sh_buffer_puts (sql, sh_bind_collated (b, frag));
+        }
+        if (order->descending)
+            sh_buffer_puts (sql, " DESC");
+    }
+    return true;
+}
+
+static bool
+s_limit (sh_bind_t *b, const sh_select_t *select, sh_buffer_t *sql)
+{
+    sh_type_t big = sh_type_of (SH_TYPE_BIGINT);
+    if (select->top_percent || select->top_ties) {
+        sh_bind_fail (b, SH_NOT_SUPPORTED, 16, 1,
+                      "TOP PERCENT and WITH TIES are not supported by sqlhost.");
+        return false;
+    }
+    if (select->top)
+        sh_buffer_printf (sql, " LIMIT max(0,%s)",
+                          sh_bind_convert (b, sh_bind_expr (b, select->top), big).sql);
+    if (select->offset) {
+        const char *fetch = "-1";
+        if (select->fetch)
+            fetch = sh_bind_convert (b, sh_bind_expr (b, select->fetch), big).sql;
+        sh_buffer_printf (sql, " LIMIT %s OFFSET %s", fetch,
+                          sh_bind_convert (b, sh_bind_expr (b, select->offset), big).sql);
+    }
+    return !b->failed;
+}
+
+static void
+s_output (sh_bind_t *b, const s_items_t *items, sh_bound_t *out)
+{
+    out->count = items->count;
+    out->columns =
+        sh_arena_alloc (b->arena, (items->count ? items->count : 1) * sizeof *out->columns);
+    for (size_t i = 0; i < items->count; i++) {
+        out->columns[i].name = items->names[i];
+        out->columns[i].type = items->frags[i].type;
+        out->columns[i].collation = items->frags[i].collation;
+        out->columns[i].nullable = items->frags[i].nullable;
+        out->columns[i].identity = items->frags[i].identity;
+    }
+}
+
+static bool
+s_clauses (sh_bind_t *b, const sh_select_t *select, const s_items_t *items, const char *from,
+           sh_buffer_t *sql)
+{
+    sh_buffer_puts (sql, select->distinct ? "SELECT DISTINCT " : "SELECT ");
+    for (size_t i = 0; i < items->count; i++)
+        sh_buffer_printf (
+            sql, "%s%s AS o%zu", i ? "," : "",
+            select->distinct ? sh_bind_collated (b, items->frags[i]) : items->frags[i].sql, i);
+    if (*from)
+        sh_buffer_printf (sql, " FROM %s", from);
+    if (select->where) {
+        const char *where = sh_bind_condition (b, select->where);
+        if (!where)
+            return false;
+        sh_buffer_printf (sql, " WHERE %s", where);
+    }
+    for (const sh_expr_t *group = select->group; group && !b->failed; group = group->next)
+        sh_buffer_printf (sql, "%s%s", group == select->group ? " GROUP BY " : ",",
+                          sh_bind_collated (b, sh_bind_expr (b, group)));
+    if (select->having) {
+        const char *having = sh_bind_condition (b, select->having);
+        if (!having)
+            return false;
+        sh_buffer_printf (sql, " HAVING %s", having);
+    }
+    return !b->failed && s_order (b, select, items, select->distinct, sql) &&
+           s_limit (b, select, sql);
+}
+
+static bool
+s_core (sh_bind_t *b, const sh_select_t *select, sh_bound_t *out)
+{
+    sh_scope_t scope = {.up = b->scope};
+    sh_buffer_t from = {0}, sql = {0};
+    s_items_t items = {0};
+    b->scope = &scope;
+    bool ok = sh_bind_from (b, select->from, &from) && s_items (b, select, &items) &&
+              s_clauses (b, select, &items, sh_buffer_text (&from), &sql);
+    b->scope = scope.up;
+    if (ok) {
+        out->sql = sh_arena_strdup (b->arena, sh_buffer_text (&sql));
+        s_output (b, &items, out);
+    }
+    sh_buffer_free (&from);
+    sh_buffer_free (&sql);
+    return ok;
+}
+
+/*  One side of a set operator, its columns brought to the common types. */
+static void
+s_side (sh_bind_t *b, const sh_bound_t *side, const sh_output_t *common, bool collate,
+        sh_buffer_t *sql)
+{
+    sh_buffer_puts (sql, "SELECT ");
+    for (size_t i = 0; i < side->count; i++) {
+        sh_frag_t frag = sh_bind_of (sh_arena_printf (b->arena, "o%zu", i), side->columns[i].type);
+        frag = sh_bind_convert (b, frag, common[i].type);
+        sh_buffer_printf (sql, "%s%s AS o%zu", i ? "," : "",
+                          collate ? sh_bind_collated (b, frag) : frag.sql, i);
+    }
+    sh_buffer_printf (sql, " FROM (%s)", side->sql);
+}
+
+static bool
+s_combination (sh_bind_t *b, const sh_select_t *select, sh_bound_t *out)
+{
+    static const char *const words[] = {"", "UNION", "UNION ALL", "EXCEPT", "INTERSECT"};
+    sh_bound_t left, right;
+    if (!sh_bind_select (b, select->left, &left) || !sh_bind_select (b, select->right, &right))
+        return false;
+    if (left.count != right.count) {
+        sh_bind_fail (
+            b, 205, 16, 1,
+            "All queries combined using a UNION, INTERSECT or EXCEPT operator must have an "
+            "equal number of expressions in their target lists.");
+        return false;
+    }
+    *out = left;
+    /*  s_side looks at the types that each side had. */
+    sh_bound_t typed = left;
+    typed.columns = sh_arena_alloc (b->arena, (left.count + 1) * sizeof *typed.columns);
+    for (size_t i = 0; i < left.count; i++) {
+        typed.columns[i] = left.columns[i];
+        out->columns[i].type = sh_type_common (&left.columns[i].type, &right.columns[i].type);
+        out->columns[i].nullable = true;
+        out->columns[i].identity = false;
+    }
+    sh_output_t *common = out->columns;
+    sh_buffer_t sql = {0};
+    bool collate = select->op != SH_SET_UNION_ALL;
+    s_side (b, &typed, common, collate, &sql);
+    sh_buffer_printf (&sql, " %s ", words[select->op]);
+    s_side (b, &right, common, collate, &sql);
+    s_items_t items = {.count = left.count};
+    items.frags = sh_arena_alloc (b->arena, (left.count + 1) * sizeof *items.frags);
+    items.names = sh_arena_alloc (b->arena, (left.count + 1) * sizeof *items.names);
+    for (size_t i = 0; i < left.count; i++) {
+        items.frags[i] = sh_bind_of (sh_arena_printf (b->arena, "o%zu", i), common[i].type);
+        items.names[i] = common[i].name;
+    }
+    sh_scope_t *scope = b->scope;
+    b->scope = NULL;
+    bool ok = !b->failed && s_order (b, select, &items, true, &sql);
+    b->scope = scope;
+    ok = ok && s_limit (b, select, &sql);
+    if (ok)
+        out->sql = sh_arena_strdup (b->arena, sh_buffer_text (&sql));
+    sh_buffer_free (&sql);
+    return ok;
+}
+
+bool
+sh_bind_values (sh_bind_t *b, const sh_row_t *rows, sh_bound_t *out)
+{
+    size_t count = 0;
+    for (const sh_expr_t *value = rows->values; value; value = value->next)
+        count++;
+    *out = (sh_bound_t){.count = count};
+    out->columns = sh_arena_alloc (b->arena, (count + 1) * sizeof *out->columns);
+    /*  First the types over all rows, then the text. */
+    for (int pass = 0; pass < 2; pass++) {
+        sh_buffer_t sql = {0};
+        for (const sh_row_t *row = rows; row && !b->failed; row = row->next) {
+            size_t i = 0;
+            sh_buffer_puts (&sql, row == rows ? "SELECT " : " UNION ALL SELECT ");
+            for (const sh_expr_t *value = row->values; value && i < count;
+                 value = value->next, i++) {
+                sh_frag_t frag = sh_bind_expr (b, value);
+                if (pass == 0)
+                    out->columns[i].type = sh_type_common (&out->columns[i].type, &frag.type);
+                else
+                    sh_buffer_printf (&sql, "%s%s AS o%zu", i ? "," : "",
+                                      sh_bind_convert (b, frag, out->columns[i].type).sql, i);
+            }
+            if (i != count)
+                sh_bind_fail (
+                    b, 10709, 16, 1,
+                    "The number of columns for each row in a table value constructor must be "
+                    "the same.");
+        }
+        if (pass == 1)
+            out->sql = sh_arena_strdup (b->arena, sh_buffer_text (&sql));
+        sh_buffer_free (&sql);
+    }
+    return !b->failed;
+}
+
+bool
+sh_bind_select (sh_bind_t *b, const sh_select_t *select, sh_bound_t *out)
+{
+    if (b->failed)
+        return false;
+    sh_cte_scope_t ctes = {.up = b->ctes, .ctes = select->ctes};
+    sh_cte_scope_t *saved = b->ctes;
+    if (select->ctes)
+        b->ctes = &ctes;
+    bool ok = select->values              ? sh_bind_values (b, select->values, out)
+              : select->op != SH_SET_NONE ? s_combination (b, select, out)
+                                          : s_core (b, select, out);
+    b->ctes = saved;
+    return ok && !b->failed;
+}
