@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <iconv.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -163,6 +164,29 @@ s_on_signal (int number)
     (void)number; /* only there to end a poll */
 }
 
+/*  FreeTDS opens converters with every connection; glibc then loads their code. Loaded here, before there are threads, and
+ *  kept, it is loaded once and not again and again under them. */
+static iconv_t s_converters[2] = {(iconv_t)-1, (iconv_t)-1};
+
+static void
+s_load_converters (void)
+{
+    static const char *const names[] = {"ISO-8859-1", "CP1252"};
+    for (size_t i = 0; i < 2; i++)
+        if (s_converters[i] == (iconv_t)-1)
+            s_converters[i] = iconv_open ("UTF-8", names[i]);
+}
+
+static void
+s_unload_converters (void)
+{
+    for (size_t i = 0; i < 2; i++) {
+        if (s_converters[i] != (iconv_t)-1)
+            iconv_close (s_converters[i]);
+        s_converters[i] = (iconv_t)-1;
+    }
+}
+
 bm_status_t
 bm_sql_init (bm_error_t *error)
 {
@@ -173,6 +197,7 @@ bm_sql_init (bm_error_t *error)
     dberrhandle (s_on_error);
     dbmsghandle (s_on_message);
     dbsetlogintime (S_LOGIN_TIMEOUT_S);
+    s_load_converters ();
     return BM_OK;
 }
 
@@ -180,6 +205,7 @@ void
 bm_sql_exit (void)
 {
     dbexit ();
+    s_unload_converters ();
 }
 
 /*  ---- opening and closing ---- */

@@ -4,6 +4,7 @@
 #ifndef BM_WIRE_H
 #define BM_WIRE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "common/error.h"
@@ -18,9 +19,14 @@ bm_status_t bm_wire_pack (const Btsmark__Envelope *envelope, uint8_t **data_p, s
  *  Freed by btsmark__envelope__free_unpacked (x, NULL). */
 Btsmark__Envelope *bm_wire_unpack (const uint8_t *data, size_t size, bm_error_t *error);
 
+/*  Version and operation id of a message that bm_wire_unpack refused, so that its sender can be answered; false when not
+ *  even they can be read. */
+bool bm_wire_peek (const uint8_t *data, size_t size, uint32_t *protocol, uint64_t *operation_id);
+
 const char *bm_wire_body_name (const Btsmark__Envelope *envelope); /* "Mark", for logs */
 
 /*  SQL messages <-> their wire form. The wire form is freed with the envelope it is put in (plain malloc). */
-void bm_wire_messages (const bm_sql_messages_t *messages, Btsmark__SqlMessage ***items_p, size_t *count_p);
+void bm_wire_messages (const bm_sql_messages_t *messages, Btsmark__SqlMessage ***items_p,
+                       size_t *count_p);
 
 #endif

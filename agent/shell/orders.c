@@ -153,14 +153,13 @@ s_refuse_unreadable (bm_agent_t *agent, const bm_allow_t *allow, zframe_t *asker
                      const bm_error_t *error)
 {
     Btsmark__Refused__Why why = BTSMARK__REFUSED__WHY__BAD_REQUEST;
-    Btsmark__Envelope *order = NULL;
-    if (zframe_size (payload) <= BM_LIMIT_WIRE_BYTES)
-        order = btsmark__envelope__unpack (NULL, zframe_size (payload), zframe_data (payload));
-    if (order && order->protocol != BM_PROTOCOL_VERSION)
+    Btsmark__Envelope order = BTSMARK__ENVELOPE__INIT;
+    uint32_t protocol = BM_PROTOCOL_VERSION;
+    if (bm_wire_peek (zframe_data (payload), zframe_size (payload), &protocol,
+                      &order.operation_id) &&
+        protocol != BM_PROTOCOL_VERSION)
         why = BTSMARK__REFUSED__WHY__VERSION;
-    s_refuse (agent, allow, asker, order, why, error);
-    if (order)
-        btsmark__envelope__free_unpacked (order, NULL);
+    s_refuse (agent, allow, asker, &order, why, error);
 }
 
 /*  ---- one order ---- */

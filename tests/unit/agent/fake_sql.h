@@ -165,7 +165,10 @@ fake_fence (fake_session_t *session)
     session->transaction = true;
     fake_count (fake, &fake->fenced, 1);
     fake_say (session, 50000, 0, 1, text);
-    if (fake->expire_fence) {
+    pthread_mutex_lock (&fake->lock);
+    bool expires = fake->expire_fence;
+    pthread_mutex_unlock (&fake->lock);
+    if (expires) {
         fake_say (session, 50000, 0, 1, "expired");
         session->transaction = false;
         return SH_RUN_DONE;
@@ -233,17 +236,19 @@ fake_backup (fake_session_t *session, const sh_rpc_t *rpc)
     sh_run_t run = fake_hold (session, &fake->hold_backup, &fake->deaf);
     if (run != SH_RUN_DONE)
         return run;
+    char location[600];
+    snprintf (location, sizeof location, "%s/SQL01_X_%s_%s.bak", fake_parameter (rpc, "@path"),
+              full ? "Full" : "Log", fake_parameter (rpc, "@seq"));
     pthread_mutex_lock (&fake->lock);
-    snprintf (fake->last_backup, sizeof fake->last_backup, "%s/SQL01_X_%s_%s.bak",
-              fake_parameter (rpc, "@path"), full ? "Full" : "Log", fake_parameter (rpc, "@seq"));
+    snprintf (fake->last_backup, sizeof fake->last_backup, "%s", location);
     fake->last_type = full ? 'D' : 'L';
     pthread_mutex_unlock (&fake->lock);
     session->sink->return_status (session->sink, 0);
     for (size_t i = 0; i < rpc->parameter_count; i++)
         if (rpc->parameters[i].output) {
-            sh_value_t location = sh_value_text (fake->last_backup);
+            sh_value_t value = sh_value_text (location);
             session->sink->return_value (session->sink, (uint16_t)i, rpc->parameters[i].name,
-                                         &rpc->parameters[i].type, &location);
+                                         &rpc->parameters[i].type, &value);
         }
     session->sink->done (session->sink, SH_DONE_PROC, SH_COMMAND_EXECUTE, 0);
     return SH_RUN_DONE;
@@ -253,9 +258,12 @@ static inline sh_run_t
 fake_backupset (fake_session_t *session)
 {
     fake_sql_t *fake = session->fake;
-    char location[600], type[2] = {fake->last_type, 0};
+    char location[600], type[2] = {0, 0};
+    pthread_mutex_lock (&fake->lock);
+    type[0] = fake->last_type;
     snprintf (location, sizeof location, "%s", fake->last_backup);
     bool there = fake->last_type && !fake->no_row;
+    pthread_mutex_unlock (&fake->lock);
     fake_rows (session,
                "database_name,backup_type,backup_uuid,backup_set_id,position,physical_device_name,"
                "first_lsn,last_lsn,backup_size",
