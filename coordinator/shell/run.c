@@ -28,7 +28,7 @@ typedef struct run {
     char *context;
     uint32_t round;
     uint64_t seed;
-    bool force_full;
+    bool force_full, lock_wait_told;
     bm_settled_t settled;
 } run_t;
 
@@ -78,7 +78,9 @@ static bool
 s_waiting_for_lock (void *argument)
 {
     run_t *self = argument;
-    bm_progress_say (self->work.progress, "lock_wait", "Waiting for the backup lock");
+    if (!self->lock_wait_told)
+        bm_progress_say (self->work.progress, "lock_wait", "Waiting for the backup lock");
+    self->lock_wait_told = true;
     return !bm_stop_requested (self->work.stop);
 }
 
