@@ -58,8 +58,14 @@ main (int argc, char **argv)
     const bm_command_t *command = bm_command_find (word);
     if (command)
         return bm_command_call (command, argc - 1, argv + 1);
+    bm_options_t options = {0};
+    for (int i = 1; i < argc; i++)
+        options.json |= strcmp (argv[i], "--json") == 0;
+    bm_error_t error = {0};
+    bm_fail (&error, BM_USAGE, "btsmark: there is no command \"%s\"", word);
+    bm_error_remedy (&error, "see btsmark --help");
     if (word[0])
-        fprintf (stderr, "btsmark: there is no command \"%s\"\n\n", word);
+        return bm_command_fail (&options, "btsmark", &error);
     s_help (stderr);
     return bm_status_exit_code (BM_USAGE);
 }
