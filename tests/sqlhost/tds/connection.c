@@ -22,7 +22,7 @@
 
 struct sh_connection {
     sh_connection_options_t options;
-    sh_out_t out;
+    sh_tds_sink_t out;
     sh_assembly_t in;
     sh_packet_header_t header; /* of the packet read last */
     int64_t deadline_ms;       /* of the login; 0 afterwards */
@@ -184,10 +184,10 @@ sh_connection_look (sh_connection_t *self, bool hung)
         hung = hung || atomic_load (&self->ended) || got == 0 || (got < 0 && !nothing);
         if (got == 1 && type == SH_PACKET_ATTENTION && !atomic_load (&self->ended)) {
             self->attention = true;
-            sh_out_stop (&self->out);
+            sh_tds_sink_stop (&self->out);
             self->options.backend->cancel (self->session, SH_CANCEL_ATTENTION);
         } else if (hung) {
-            sh_out_stop (&self->out);
+            sh_tds_sink_stop (&self->out);
             self->options.backend->cancel (self->session, SH_CANCEL_DISCONNECT);
         } else
             /*  What else arrives early waits until the request has ended. */
@@ -239,7 +239,8 @@ s_run_batch (sh_connection_t *self)
     const char *why;
     sh_run_t result = SH_RUN_DROP;
 
-    if (sh_request_batch (self->in.body.data, self->in.body.size, self->out.version, &text, &why)) {
+    if (sh_tds_request_batch (self->in.body.data, self->in.body.size, self->out.version, &text,
+                              &why)) {
         const char *batch = sh_writer_text (&text);
         result = self->options.backend->run_batch (self->session, batch, text.size);
     } else
@@ -256,8 +257,8 @@ s_run_transaction (sh_connection_t *self)
     bool refused;
     sh_run_t result = SH_RUN_DROP;
 
-    if (sh_request_transaction (self->in.body.data, self->in.body.size, self->out.version, &text,
-                                &refused, &why)) {
+    if (sh_tds_request_transaction (self->in.body.data, self->in.body.size, self->out.version,
+                                    &text, &refused, &why)) {
         const char *batch = sh_writer_text (&text);
         result = self->options.backend->run_batch (self->session, batch, text.size);
     } else if (refused) {
@@ -270,7 +271,7 @@ s_run_transaction (sh_connection_t *self)
 }
 
 static void
-s_bad_type (sh_connection_t *self, const sh_call_t *call)
+s_bad_type (sh_connection_t *self, const sh_tds_call_t *call)
 {
     char text[256];
 
@@ -288,27 +289,27 @@ s_run_calls (sh_connection_t *self)
     sh_run_t result = SH_RUN_DONE;
     const char *why = "a call's ALL_HEADERS are malformed";
 
-    if (!sh_request_headers (&reader, self->out.version)) {
+    if (!sh_tds_request_headers (&reader, self->out.version)) {
         snprintf (self->why, sizeof self->why, "malformed: %s", why);
         return SH_RUN_DROP;
     }
     for (size_t count = 0; result == SH_RUN_DONE; count++) {
-        sh_call_t call;
-        sh_call_result_t read = sh_call_read (&reader, self->out.version, &call, &why);
-        if (read == SH_CALL_READ && count == SH_LIMIT_RPC_CALLS) {
-            read = SH_CALL_MALFORMED;
+        sh_tds_call_t call;
+        sh_tds_call_result_t read = sh_tds_call_read (&reader, self->out.version, &call, &why);
+        if (read == SH_TDS_CALL_READ && count == SH_LIMIT_RPC_CALLS) {
+            read = SH_TDS_CALL_MALFORMED;
             why = "more calls in a message than the limit";
         }
-        if (read == SH_CALL_READ)
+        if (read == SH_TDS_CALL_READ)
             result = self->options.backend->run_rpc (self->session, &call.rpc);
-        else if (read == SH_CALL_BAD_TYPE)
+        else if (read == SH_TDS_CALL_BAD_TYPE)
             s_bad_type (self, &call);
-        else if (read == SH_CALL_MALFORMED) {
+        else if (read == SH_TDS_CALL_MALFORMED) {
             snprintf (self->why, sizeof self->why, "malformed: %s", why);
             result = SH_RUN_DROP;
         }
-        sh_call_free (&call);
-        if (read != SH_CALL_READ)
+        sh_tds_call_free (&call);
+        if (read != SH_TDS_CALL_READ)
             break;
     }
     return result;
@@ -320,7 +321,7 @@ s_run (sh_connection_t *self)
     uint8_t status = self->in.status;
 
     if (status & (SH_PACKET_RESET | SH_PACKET_RESET_KEEP)) {
-        sh_token_env_reset (sh_out_raw (&self->out));
+        sh_token_env_reset (sh_tds_sink_raw (&self->out));
         if (self->options.backend->reset) {
             sh_run_t result =
                 self->options.backend->reset (self->session, status & SH_PACKET_RESET_KEEP);
@@ -349,8 +350,8 @@ static bool
 s_request (sh_connection_t *self)
 {
     if (self->in.type == SH_PACKET_ATTENTION)
-        return sh_out_attention (&self->out);
-    sh_out_begin (&self->out, self->in.type == SH_PACKET_RPC);
+        return sh_tds_sink_attention (&self->out);
+    sh_tds_sink_begin (&self->out, self->in.type == SH_PACKET_RPC);
     s_set_busy (self, true);
     sh_run_t result = s_run (self);
     s_set_busy (self, false);
@@ -361,9 +362,9 @@ s_request (sh_connection_t *self)
         return false;
     if (attention)
         self->options.backend->clear_cancel (self->session);
-    if (!sh_out_finish (&self->out, result == SH_RUN_CANCELLED))
+    if (!sh_tds_sink_finish (&self->out, result == SH_RUN_CANCELLED))
         return false;
-    if (attention && !sh_out_attention (&self->out))
+    if (attention && !sh_tds_sink_attention (&self->out))
         return false;
     if (result == SH_RUN_CLOSE) {
         s_linger (self);
@@ -378,7 +379,7 @@ static bool
 s_refuse (sh_connection_t *self, int32_t number, const char *text, const char *why)
 {
     s_error (self, number, 14, text);
-    if (sh_out_finish (&self->out, false))
+    if (sh_tds_sink_finish (&self->out, false))
         s_linger (self);
     return s_fail (self, why);
 }
@@ -411,7 +412,7 @@ s_welcome (sh_connection_t *self, const sh_login7_t *login, const sh_opened_t *o
 {
     char size[16], before[16];
     uint32_t packet_size = s_packet_size (login->packet_size);
-    sh_writer_t *raw = sh_out_raw (&self->out);
+    sh_writer_t *raw = sh_tds_sink_raw (&self->out);
 
     sh_token_env_text (raw, SH_ENV_DATABASE, opened->database, "master");
     s_login_info (self, 5701, "Changed database context to", opened->database);
@@ -424,7 +425,7 @@ s_welcome (sh_connection_t *self, const sh_login7_t *login, const sh_opened_t *o
     sh_token_env_text (raw, SH_ENV_PACKET_SIZE, size, before);
     if (login->extension)
         sh_token_feature_ack (raw);
-    if (!sh_out_finish (&self->out, false))
+    if (!sh_tds_sink_finish (&self->out, false))
         return false;
     self->out.packet_size = packet_size;
     return true;
@@ -457,7 +458,7 @@ s_open (sh_connection_t *self, const sh_login7_t *login)
             self->out.spid = opened.spid;
             return s_welcome (self, login, &opened);
         case SH_OPEN_REFUSED:
-            if (sh_out_finish (&self->out, false))
+            if (sh_tds_sink_finish (&self->out, false))
                 s_linger (self);
             return s_fail (self, "the login was refused");
         default:
@@ -479,7 +480,7 @@ s_login7 (sh_connection_t *self)
         snprintf (self->why, sizeof self->why, "malformed: %s", why);
         return false;
     }
-    sh_out_begin (&self->out, false);
+    sh_tds_sink_begin (&self->out, false);
     if (login.tds_version < SH_TDS_71)
         good = s_refuse (self, 17836, "sqlhost speaks TDS 7.1 to 7.4.",
                          "the client's TDS version is too old");
@@ -546,7 +547,7 @@ sh_connection_new (const sh_connection_options_t *options)
     sh_connection_t *self = sh_wire_alloc (sizeof *self);
 
     self->options = *options;
-    sh_out_init (&self->out);
+    sh_tds_sink_init (&self->out);
     self->out.server_name = options->backend->server_name;
     self->out.context = self;
     self->out.send = s_send_all;
@@ -583,7 +584,7 @@ sh_connection_destroy (sh_connection_t **self_p)
     if (!self)
         return;
     close (self->options.fd);
-    sh_out_free (&self->out);
+    sh_tds_sink_free (&self->out);
     sh_writer_free (&self->in.body);
     pthread_mutex_destroy (&self->lock);
     free (self);

@@ -10,7 +10,7 @@
 #include <string.h>
 
 bool
-sh_request_headers (sh_reader_t *in, uint32_t version)
+sh_tds_request_headers (sh_reader_t *in, uint32_t version)
 {
     if (version < SH_TDS_72)
         return true;
@@ -34,12 +34,12 @@ s_bad (const char **why, const char *reason)
 }
 
 bool
-sh_request_batch (const uint8_t *data, size_t size, uint32_t version, sh_writer_t *out,
-                  const char **why)
+sh_tds_request_batch (const uint8_t *data, size_t size, uint32_t version, sh_writer_t *out,
+                      const char **why)
 {
     sh_reader_t reader = sh_reader_make (data, size);
 
-    if (!sh_request_headers (&reader, version))
+    if (!sh_tds_request_headers (&reader, version))
         return s_bad (why, "a batch's ALL_HEADERS are malformed");
     size_t left = sh_reader_left (&reader);
     if (!sh_utf_from_utf16 (out, sh_reader_take (&reader, left), left))
@@ -113,11 +113,11 @@ s_end (sh_reader_t *in, sh_writer_t *out, const char *statement)
 }
 
 bool
-sh_request_transaction (const uint8_t *data, size_t size, uint32_t version, sh_writer_t *out,
-                        bool *refused, const char **why)
+sh_tds_request_transaction (const uint8_t *data, size_t size, uint32_t version, sh_writer_t *out,
+                            bool *refused, const char **why)
 {
     sh_reader_t reader = sh_reader_make (data, size);
-    bool good = sh_request_headers (&reader, version);
+    bool good = sh_tds_request_headers (&reader, version);
     uint16_t what = good ? sh_reader_u16 (&reader) : 0;
 
     *refused = false;
@@ -179,7 +179,7 @@ s_name (sh_reader_t *in, size_t characters, char **name)
 }
 
 static bool
-s_procedure (sh_reader_t *in, sh_call_t *call)
+s_procedure (sh_reader_t *in, sh_tds_call_t *call)
 {
     size_t length = sh_reader_u16 (in);
 
@@ -196,7 +196,7 @@ s_procedure (sh_reader_t *in, sh_call_t *call)
 }
 
 static sh_rpc_parameter_t *
-s_new_parameter (sh_call_t *call)
+s_new_parameter (sh_tds_call_t *call)
 {
     if (call->count == call->capacity) {
         call->capacity = call->capacity ? call->capacity * 2 : 8;
@@ -212,8 +212,8 @@ s_new_parameter (sh_call_t *call)
 /*  StatusFlags of a parameter */
 enum { PARAMETER_OUTPUT = 1, PARAMETER_DEFAULT = 2, PARAMETER_ENCRYPTED = 8 };
 
-static sh_call_result_t
-s_parameter (sh_reader_t *in, uint32_t version, sh_call_t *call, const char **why)
+static sh_tds_call_result_t
+s_parameter (sh_reader_t *in, uint32_t version, sh_tds_call_t *call, const char **why)
 {
     sh_decode_type_t type;
     char *name = NULL;
@@ -222,13 +222,13 @@ s_parameter (sh_reader_t *in, uint32_t version, sh_call_t *call, const char **wh
     *why = "a parameter's name is malformed";
     if (call->count == SH_LIMIT_RPC_PARAMETERS) {
         *why = "a call has more parameters than the limit";
-        return SH_CALL_MALFORMED;
+        return SH_TDS_CALL_MALFORMED;
     }
     sh_rpc_parameter_t *parameter = s_new_parameter (call);
     bool good = length <= SH_LIMIT_PARAMETER_NAME && s_name (in, length, &name);
     parameter->name = name;
     if (!good)
-        return SH_CALL_MALFORMED;
+        return SH_TDS_CALL_MALFORMED;
     uint8_t status = sh_reader_u8 (in);
     parameter->output = status & PARAMETER_OUTPUT;
     parameter->use_default = status & PARAMETER_DEFAULT;
@@ -238,11 +238,11 @@ s_parameter (sh_reader_t *in, uint32_t version, sh_call_t *call, const char **wh
     if (result == SH_DECODE_UNKNOWN_TYPE || (status & PARAMETER_ENCRYPTED)) {
         call->bad_parameter = call->count;
         call->bad_type = type.token;
-        return SH_CALL_BAD_TYPE;
+        return SH_TDS_CALL_BAD_TYPE;
     }
     *why = "a parameter's type or value is malformed";
     parameter->type = type.type;
-    return result == SH_DECODE_OK ? SH_CALL_READ : SH_CALL_MALFORMED;
+    return result == SH_DECODE_OK ? SH_TDS_CALL_READ : SH_TDS_CALL_MALFORMED;
 }
 
 /*  2.2.6.6 BatchFlag and NoExecFlag stand where a parameter's name length would: between calls. */
@@ -256,38 +256,38 @@ s_at_separator (const sh_reader_t *in, uint32_t version)
     return next == 0xFF || next == 0xFE;
 }
 
-sh_call_result_t
-sh_call_read (sh_reader_t *in, uint32_t version, sh_call_t *call, const char **why)
+sh_tds_call_result_t
+sh_tds_call_read (sh_reader_t *in, uint32_t version, sh_tds_call_t *call, const char **why)
 {
-    *call = (sh_call_t){0};
+    *call = (sh_tds_call_t){0};
     if (sh_reader_left (in) == 0)
-        return SH_CALL_END;
+        return SH_TDS_CALL_END;
     if (!s_procedure (in, call)) {
         *why = "a call's procedure name is malformed";
-        return SH_CALL_MALFORMED;
+        return SH_TDS_CALL_MALFORMED;
     }
     call->options = sh_reader_u16 (in);
     if (in->failed) {
         *why = "a call is cut";
-        return SH_CALL_MALFORMED;
+        return SH_TDS_CALL_MALFORMED;
     }
     while (sh_reader_left (in) > 0) {
         if (s_at_separator (in, version)) {
             sh_reader_u8 (in);
             break;
         }
-        sh_call_result_t result = s_parameter (in, version, call, why);
-        if (result != SH_CALL_READ)
+        sh_tds_call_result_t result = s_parameter (in, version, call, why);
+        if (result != SH_TDS_CALL_READ)
             return result;
     }
     call->rpc.name = call->name;
     call->rpc.parameters = call->parameters;
     call->rpc.parameter_count = call->count;
-    return SH_CALL_READ;
+    return SH_TDS_CALL_READ;
 }
 
 void
-sh_call_free (sh_call_t *call)
+sh_tds_call_free (sh_tds_call_t *call)
 {
     for (size_t i = 0; i < call->count; i++) {
         free ((void *)(uintptr_t)call->parameters[i].name);
@@ -295,5 +295,5 @@ sh_call_free (sh_call_t *call)
     }
     free (call->parameters);
     free (call->name);
-    *call = (sh_call_t){0};
+    *call = (sh_tds_call_t){0};
 }

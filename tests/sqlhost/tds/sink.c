@@ -20,7 +20,7 @@ s_bug (const char *what)
 /*  Makes packets of the tokens: whole ones, and with `all` also the rest. `end` marks the last one
  *  as the message's end. */
 static bool
-s_send (sh_out_t *self, bool all, bool end)
+s_send (sh_tds_sink_t *self, bool all, bool end)
 {
     size_t room = self->packet_size - SH_PACKET_HEADER;
     size_t at = 0;
@@ -44,21 +44,21 @@ s_send (sh_out_t *self, bool all, bool end)
 }
 
 static bool
-s_alive (sh_out_t *self)
+s_alive (sh_tds_sink_t *self)
 {
     return !self->broken && !atomic_load (&self->stopped);
 }
 
 /*  After every token: what fills packets goes out. */
 static bool
-s_written (sh_out_t *self)
+s_written (sh_tds_sink_t *self)
 {
     return s_send (self, false, false) && s_alive (self);
 }
 
 /*  The DONE that was held back was not the last one. */
 static void
-s_release_done (sh_out_t *self, uint16_t more)
+s_release_done (sh_tds_sink_t *self, uint16_t more)
 {
     if (!self->last.held)
         return;
@@ -70,7 +70,7 @@ s_release_done (sh_out_t *self, uint16_t more)
 static bool
 s_columns (sh_sink_t *sink, const sh_sink_column_t *columns, size_t count)
 {
-    sh_out_t *self = (sh_out_t *)sink;
+    sh_tds_sink_t *self = (sh_tds_sink_t *)sink;
 
     if (self->in_rows)
         s_bug ("columns inside a result set");
@@ -90,7 +90,7 @@ s_columns (sh_sink_t *sink, const sh_sink_column_t *columns, size_t count)
 static bool
 s_message (sh_sink_t *sink, const sh_message_t *message)
 {
-    sh_out_t *self = (sh_out_t *)sink;
+    sh_tds_sink_t *self = (sh_tds_sink_t *)sink;
 
     s_release_done (self, SH_STATUS_MORE);
     sh_token_message (&self->tokens, self->version, message, self->server_name);
@@ -102,7 +102,7 @@ s_message (sh_sink_t *sink, const sh_message_t *message)
 static bool
 s_row (sh_sink_t *sink, const sh_value_t *values, size_t count)
 {
-    sh_out_t *self = (sh_out_t *)sink;
+    sh_tds_sink_t *self = (sh_tds_sink_t *)sink;
     size_t bad;
 
     if (!self->in_rows || count != self->type_count)
@@ -126,7 +126,7 @@ s_row (sh_sink_t *sink, const sh_value_t *values, size_t count)
 static bool
 s_done (sh_sink_t *sink, unsigned flags, uint16_t command, int64_t row_count)
 {
-    sh_out_t *self = (sh_out_t *)sink;
+    sh_tds_sink_t *self = (sh_tds_sink_t *)sink;
     uint16_t status = 0;
 
     s_release_done (self, SH_STATUS_MORE);
@@ -153,7 +153,7 @@ s_done (sh_sink_t *sink, unsigned flags, uint16_t command, int64_t row_count)
 static bool
 s_return_status (sh_sink_t *sink, int32_t status)
 {
-    sh_out_t *self = (sh_out_t *)sink;
+    sh_tds_sink_t *self = (sh_tds_sink_t *)sink;
 
     s_release_done (self, SH_STATUS_MORE);
     sh_token_return_status (&self->tokens, status);
@@ -164,7 +164,7 @@ static bool
 s_return_value (sh_sink_t *sink, uint16_t ordinal, const char *name, const sh_type_t *type,
                 const sh_value_t *value)
 {
-    sh_out_t *self = (sh_out_t *)sink;
+    sh_tds_sink_t *self = (sh_tds_sink_t *)sink;
 
     s_release_done (self, SH_STATUS_MORE);
     if (!sh_token_return_value (&self->tokens, self->version, ordinal, name, type, value)) {
@@ -178,7 +178,7 @@ s_return_value (sh_sink_t *sink, uint16_t ordinal, const char *name, const sh_ty
 }
 
 static bool
-s_env_text (sh_out_t *self, uint8_t type, const char *now, const char *before)
+s_env_text (sh_tds_sink_t *self, uint8_t type, const char *now, const char *before)
 {
     s_release_done (self, SH_STATUS_MORE);
     sh_token_env_text (&self->tokens, type, now, before);
@@ -188,20 +188,20 @@ s_env_text (sh_out_t *self, uint8_t type, const char *now, const char *before)
 static bool
 s_env_database (sh_sink_t *sink, const char *now, const char *before)
 {
-    return s_env_text ((sh_out_t *)sink, SH_ENV_DATABASE, now, before);
+    return s_env_text ((sh_tds_sink_t *)sink, SH_ENV_DATABASE, now, before);
 }
 
 static bool
 s_env_language (sh_sink_t *sink, const char *now, const char *before)
 {
-    return s_env_text ((sh_out_t *)sink, SH_ENV_LANGUAGE, now, before);
+    return s_env_text ((sh_tds_sink_t *)sink, SH_ENV_LANGUAGE, now, before);
 }
 
 /*  Types 8 to 10 of ENVCHANGE came with 7.2; an older client knows none of them. */
 static bool
 s_env_transaction (sh_sink_t *sink, sh_tran_t what, uint64_t id)
 {
-    sh_out_t *self = (sh_out_t *)sink;
+    sh_tds_sink_t *self = (sh_tds_sink_t *)sink;
 
     if (self->version >= SH_TDS_72) {
         s_release_done (self, SH_STATUS_MORE);
@@ -213,7 +213,7 @@ s_env_transaction (sh_sink_t *sink, sh_tran_t what, uint64_t id)
 static bool
 s_flush (sh_sink_t *sink)
 {
-    sh_out_t *self = (sh_out_t *)sink;
+    sh_tds_sink_t *self = (sh_tds_sink_t *)sink;
 
     return s_send (self, true, false) && s_alive (self);
 }
@@ -221,13 +221,13 @@ s_flush (sh_sink_t *sink)
 static void
 s_hang_up (sh_sink_t *sink)
 {
-    sh_out_t *self = (sh_out_t *)sink;
+    sh_tds_sink_t *self = (sh_tds_sink_t *)sink;
 
     self->end (self->context);
 }
 
 void
-sh_out_init (sh_out_t *self)
+sh_tds_sink_init (sh_tds_sink_t *self)
 {
     memset (self, 0, sizeof *self);
     self->base = (sh_sink_t){.columns = s_columns,
@@ -248,7 +248,7 @@ sh_out_init (sh_out_t *self)
 }
 
 void
-sh_out_free (sh_out_t *self)
+sh_tds_sink_free (sh_tds_sink_t *self)
 {
     sh_writer_free (&self->tokens);
     sh_writer_free (&self->packets);
@@ -257,7 +257,7 @@ sh_out_free (sh_out_t *self)
 }
 
 void
-sh_out_begin (sh_out_t *self, bool call)
+sh_tds_sink_begin (sh_tds_sink_t *self, bool call)
 {
     sh_writer_clear (&self->tokens);
     self->packet_number = 0;
@@ -269,7 +269,7 @@ sh_out_begin (sh_out_t *self, bool call)
 }
 
 bool
-sh_out_finish (sh_out_t *self, bool cancelled)
+sh_tds_sink_finish (sh_tds_sink_t *self, bool cancelled)
 {
     uint8_t final = self->call ? SH_TOKEN_DONEPROC : SH_TOKEN_DONE;
     bool failed = cancelled || self->error_since_done;
@@ -290,21 +290,21 @@ sh_out_finish (sh_out_t *self, bool cancelled)
 /*  2.2.1.7 and 3.2.5.7: the request's own response ends first; clients (tedious) look for the
  *  acknowledgement in the message behind it. */
 bool
-sh_out_attention (sh_out_t *self)
+sh_tds_sink_attention (sh_tds_sink_t *self)
 {
-    sh_out_begin (self, false);
+    sh_tds_sink_begin (self, false);
     sh_token_done (&self->tokens, self->version, SH_TOKEN_DONE, SH_STATUS_ATTN, 0, 0);
     return s_send (self, true, true);
 }
 
 sh_writer_t *
-sh_out_raw (sh_out_t *self)
+sh_tds_sink_raw (sh_tds_sink_t *self)
 {
     return &self->tokens;
 }
 
 void
-sh_out_stop (sh_out_t *self)
+sh_tds_sink_stop (sh_tds_sink_t *self)
 {
     atomic_store (&self->stopped, true);
 }

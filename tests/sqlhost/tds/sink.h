@@ -1,7 +1,7 @@
 /*  tests/sqlhost/tds/sink.h
  *  The sink that turns a session's answers into tokens and packets. It holds the last DONE back
  *  until it knows whether more follows. No I/O of its own: packets go to a function. Used by the
- *  session's thread, except sh_out_stop and base.hang_up: any thread. */
+ *  session's thread, except sh_tds_sink_stop and base.hang_up: any thread. */
 #ifndef SH_TDS_SINK_H
 #define SH_TDS_SINK_H
 
@@ -11,7 +11,7 @@
 #include "tests/sqlhost/tds/wire.h"
 
 typedef struct {
-    sh_sink_t base; /* first: a sh_sink_t * is a sh_out_t * */
+    sh_sink_t base; /* first: a sh_sink_t * is a sh_tds_sink_t * */
 
     /*  Set by the owner before use. */
     uint32_t version;
@@ -41,21 +41,21 @@ typedef struct {
     } last;
     bool broken;
     atomic_bool stopped;
-} sh_out_t;
+} sh_tds_sink_t;
 
 /*  Fills in the sink's functions; the owner's fields are set afterwards. */
-void sh_out_init (sh_out_t *self);
-void sh_out_free (sh_out_t *self);
+void sh_tds_sink_init (sh_tds_sink_t *self);
+void sh_tds_sink_free (sh_tds_sink_t *self);
 /*  A new response begins. */
-void sh_out_begin (sh_out_t *self, bool call);
+void sh_tds_sink_begin (sh_tds_sink_t *self, bool call);
 /*  The response ends: the last DONE, and the packet that ends the message. `cancelled`: the request
  *  was broken off, and its last DONE says so. False: the client is gone. */
-bool sh_out_finish (sh_out_t *self, bool cancelled);
+bool sh_tds_sink_finish (sh_tds_sink_t *self, bool cancelled);
 /*  Answers an attention, in a message of its own. */
-bool sh_out_attention (sh_out_t *self);
+bool sh_tds_sink_attention (sh_tds_sink_t *self);
 /*  Appends what was written by sh_token_* (the login's tokens); nothing may be held back. */
-sh_writer_t *sh_out_raw (sh_out_t *self);
-/*  Rows are refused from now on, until the next sh_out_begin. */
-void sh_out_stop (sh_out_t *self);
+sh_writer_t *sh_tds_sink_raw (sh_tds_sink_t *self);
+/*  Rows are refused from now on, until the next sh_tds_sink_begin. */
+void sh_tds_sink_stop (sh_tds_sink_t *self);
 
 #endif

@@ -42,16 +42,16 @@ a_batch_is_read_with_and_without_headers (void **state)
     const char *why;
     (void)state;
     sh_utf_to_utf16 (&data, "SELECT N'\xE2\x82\xAC'", 13);
-    assert_true (sh_request_batch (data.data, data.size, SH_TDS_71, &text, &why));
+    assert_true (sh_tds_request_batch (data.data, data.size, SH_TDS_71, &text, &why));
     assert_string_equal (sh_writer_text (&text), "SELECT N'\xE2\x82\xAC'");
     sh_writer_clear (&data);
     sh_writer_clear (&text);
     put_headers (&data);
     sh_utf_to_utf16 (&data, "x", 1);
-    assert_true (sh_request_batch (data.data, data.size, SH_TDS_72, &text, &why));
+    assert_true (sh_tds_request_batch (data.data, data.size, SH_TDS_72, &text, &why));
     assert_string_equal (sh_writer_text (&text), "x");
     sh_writer_clear (&text);
-    assert_false (sh_request_batch (data.data, data.size - 1, SH_TDS_72, &text, &why));
+    assert_false (sh_tds_request_batch (data.data, data.size - 1, SH_TDS_72, &text, &why));
     sh_writer_free (&data);
     sh_writer_free (&text);
 }
@@ -73,7 +73,7 @@ headers_that_do_not_add_up_are_refused (void **state)
             data[4 + k] = (uint8_t)(cases[i].length >> (8 * k));
         }
         sh_reader_t reader = sh_reader_make (data, sizeof data);
-        assert_int_equal (sh_request_headers (&reader, SH_TDS_74), cases[i].good);
+        assert_int_equal (sh_tds_request_headers (&reader, SH_TDS_74), cases[i].good);
     }
 }
 
@@ -85,7 +85,8 @@ transaction_text (const sh_writer_t *data, char *out, size_t size, bool *refused
     sh_writer_t text = {0};
     const char *why = NULL;
 
-    bool good = sh_request_transaction (data->data, data->size, SH_TDS_74, &text, refused, &why);
+    bool good =
+        sh_tds_request_transaction (data->data, data->size, SH_TDS_74, &text, refused, &why);
     snprintf (out, size, "%s", good ? sh_writer_text (&text) : why);
     sh_writer_free (&text);
     return good;
@@ -176,7 +177,7 @@ several_calls_in_a_message_are_read_one_by_one (void **state)
     (void)state;
     for (size_t i = 0; i < 3; i++) {
         sh_writer_t data = {0};
-        sh_call_t call;
+        sh_tds_call_t call;
         const char *why;
         put_name (&data, "dbo.p", 2);
         sh_writer_u16 (&data, 2);
@@ -187,7 +188,8 @@ several_calls_in_a_message_are_read_one_by_one (void **state)
         sh_writer_u16 (&data, SH_PROC_EXECUTESQL);
         sh_writer_u16 (&data, 0);
         sh_reader_t reader = sh_reader_make (data.data, data.size);
-        assert_int_equal (sh_call_read (&reader, dialects[i].version, &call, &why), SH_CALL_READ);
+        assert_int_equal (sh_tds_call_read (&reader, dialects[i].version, &call, &why),
+                          SH_TDS_CALL_READ);
         assert_string_equal (call.rpc.name, "dbo.p");
         assert_int_equal (call.rpc.number, SH_PROC_NONE);
         assert_int_equal (call.options, 2);
@@ -198,27 +200,29 @@ several_calls_in_a_message_are_read_one_by_one (void **state)
         assert_int_equal (call.rpc.parameters[0].value.as.integer, -7);
         assert_int_equal (call.rpc.parameters[0].type.id, SH_TYPE_INT);
         assert_true (call.rpc.parameters[1].use_default);
-        sh_call_free (&call);
-        assert_int_equal (sh_call_read (&reader, dialects[i].version, &call, &why), SH_CALL_READ);
+        sh_tds_call_free (&call);
+        assert_int_equal (sh_tds_call_read (&reader, dialects[i].version, &call, &why),
+                          SH_TDS_CALL_READ);
         assert_string_equal (call.rpc.name, "sp_executesql");
         assert_int_equal (call.rpc.number, SH_PROC_EXECUTESQL);
-        sh_call_free (&call);
-        assert_int_equal (sh_call_read (&reader, dialects[i].version, &call, &why), SH_CALL_END);
+        sh_tds_call_free (&call);
+        assert_int_equal (sh_tds_call_read (&reader, dialects[i].version, &call, &why),
+                          SH_TDS_CALL_END);
         sh_writer_free (&data);
     }
 }
 
-static sh_call_result_t
+static sh_tds_call_result_t
 read_exact (const uint8_t *data, size_t size)
 {
     uint8_t *exact = malloc (size ? size : 1);
-    sh_call_t call;
+    sh_tds_call_t call;
     const char *why;
 
     memcpy (exact, data, size);
     sh_reader_t reader = sh_reader_make (exact, size);
-    sh_call_result_t result = sh_call_read (&reader, SH_TDS_74, &call, &why);
-    sh_call_free (&call);
+    sh_tds_call_result_t result = sh_tds_call_read (&reader, SH_TDS_74, &call, &why);
+    sh_tds_call_free (&call);
     free (exact);
     return result;
 }
@@ -238,7 +242,8 @@ a_cut_call_is_malformed_or_ends_between_parameters (void **state)
     whole[2] = data.size;
     for (size_t size = 1; size <= data.size; size++) {
         bool good = size == whole[0] || size == whole[1] || size == whole[2];
-        assert_int_equal (read_exact (data.data, size), good ? SH_CALL_READ : SH_CALL_MALFORMED);
+        assert_int_equal (read_exact (data.data, size),
+                          good ? SH_TDS_CALL_READ : SH_TDS_CALL_MALFORMED);
     }
     sh_writer_free (&data);
 }
@@ -254,7 +259,7 @@ a_call_has_at_most_2100_parameters (void **state)
         for (size_t i = 0; i < SH_LIMIT_RPC_PARAMETERS + extra; i++)
             put_int_parameter (&data, "", 0, 1);
         assert_int_equal (read_exact (data.data, data.size),
-                          extra ? SH_CALL_MALFORMED : SH_CALL_READ);
+                          extra ? SH_TDS_CALL_MALFORMED : SH_TDS_CALL_READ);
         sh_writer_free (&data);
     }
 }
@@ -271,7 +276,7 @@ names_of_calls_are_limited (void **state)
         put_name (&data, name, 2);
         sh_writer_u16 (&data, 0);
         assert_int_equal (read_exact (data.data, data.size),
-                          extra ? SH_CALL_MALFORMED : SH_CALL_READ);
+                          extra ? SH_TDS_CALL_MALFORMED : SH_TDS_CALL_READ);
         sh_writer_free (&data);
         memset (name, 'p', sizeof name);
     }
@@ -282,7 +287,7 @@ names_of_calls_are_limited (void **state)
         name[SH_LIMIT_PARAMETER_NAME + extra] = 0;
         put_int_parameter (&data, name, 0, 1);
         assert_int_equal (read_exact (data.data, data.size),
-                          extra ? SH_CALL_MALFORMED : SH_CALL_READ);
+                          extra ? SH_TDS_CALL_MALFORMED : SH_TDS_CALL_READ);
         sh_writer_free (&data);
         memset (name, 'p', sizeof name);
     }
@@ -295,7 +300,7 @@ an_unknown_procedure_number_is_malformed (void **state)
     for (unsigned number = 0; number < 18; number++) {
         const uint8_t data[] = {0xFF, 0xFF, (uint8_t)number, 0, 0, 0};
         assert_int_equal (read_exact (data, sizeof data),
-                          number >= 1 && number <= 15 ? SH_CALL_READ : SH_CALL_MALFORMED);
+                          number >= 1 && number <= 15 ? SH_TDS_CALL_READ : SH_TDS_CALL_MALFORMED);
     }
 }
 
@@ -303,7 +308,7 @@ static void
 an_unknown_type_names_its_parameter (void **state)
 {
     sh_writer_t data = {0};
-    sh_call_t call;
+    sh_tds_call_t call;
     const char *why;
     (void)state;
     put_name (&data, "p", 2);
@@ -313,10 +318,10 @@ an_unknown_type_names_its_parameter (void **state)
     sh_writer_u8 (&data, 0);
     sh_writer_u8 (&data, 0x67);
     sh_reader_t reader = sh_reader_make (data.data, data.size);
-    assert_int_equal (sh_call_read (&reader, SH_TDS_74, &call, &why), SH_CALL_BAD_TYPE);
+    assert_int_equal (sh_tds_call_read (&reader, SH_TDS_74, &call, &why), SH_TDS_CALL_BAD_TYPE);
     assert_int_equal (call.bad_parameter, 2);
     assert_int_equal (call.bad_type, 0x67);
-    sh_call_free (&call);
+    sh_tds_call_free (&call);
     sh_writer_free (&data);
 }
 

@@ -16,7 +16,7 @@
 #include <string.h>
 
 typedef struct {
-    sh_out_t out;
+    sh_tds_sink_t out;
     sh_writer_t sent; /* packets as sent */
     bool refuse;
     int hung_up;
@@ -40,20 +40,20 @@ static void
 set_up (fixture_t *fixture, bool call)
 {
     memset (fixture, 0, sizeof *fixture);
-    sh_out_init (&fixture->out);
+    sh_tds_sink_init (&fixture->out);
     fixture->out.version = SH_TDS_74;
     fixture->out.packet_size = 512;
     fixture->out.server_name = "S";
     fixture->out.context = fixture;
     fixture->out.send = on_send;
     fixture->out.end = on_end;
-    sh_out_begin (&fixture->out, call);
+    sh_tds_sink_begin (&fixture->out, call);
 }
 
 static void
 tear_down (fixture_t *fixture)
 {
-    sh_out_free (&fixture->out);
+    sh_tds_sink_free (&fixture->out);
     sh_writer_free (&fixture->sent);
 }
 
@@ -113,11 +113,11 @@ a_batch_that_says_nothing_still_ends_with_a_done (void **state)
     fixture_t fixture;
     (void)state;
     set_up (&fixture, false);
-    assert_true (sh_out_finish (&fixture.out, false));
+    assert_true (sh_tds_sink_finish (&fixture.out, false));
     check_tokens (&fixture, "FD:00");
     tear_down (&fixture);
     set_up (&fixture, true);
-    assert_true (sh_out_finish (&fixture.out, false));
+    assert_true (sh_tds_sink_finish (&fixture.out, false));
     check_tokens (&fixture, "FE:00");
     tear_down (&fixture);
 }
@@ -130,7 +130,7 @@ every_done_but_the_last_says_that_more_follows (void **state)
     set_up (&fixture, false);
     put_rows (&fixture, SH_DONE_COUNT);
     put_rows (&fixture, SH_DONE_COUNT | SH_DONE_IN_XACT);
-    assert_true (sh_out_finish (&fixture.out, false));
+    assert_true (sh_tds_sink_finish (&fixture.out, false));
     check_tokens (&fixture, "81 D1 FD:11 81 D1 FD:14");
     tear_down (&fixture);
 }
@@ -143,7 +143,7 @@ a_message_after_the_last_statement_does_not_end_the_batch_twice (void **state)
     set_up (&fixture, false);
     put_rows (&fixture, SH_DONE_COUNT);
     put_message (&fixture, 10);
-    assert_true (sh_out_finish (&fixture.out, false));
+    assert_true (sh_tds_sink_finish (&fixture.out, false));
     check_tokens (&fixture, "81 D1 FD:11 AB FD:00");
     tear_down (&fixture);
 }
@@ -158,7 +158,7 @@ an_error_marks_the_done_that_follows_it (void **state)
     fixture.out.base.done (&fixture.out.base, 0, 0, 0);
     put_rows (&fixture, SH_DONE_COUNT);
     put_message (&fixture, 11);
-    assert_true (sh_out_finish (&fixture.out, false));
+    assert_true (sh_tds_sink_finish (&fixture.out, false));
     check_tokens (&fixture, "AA FD:03 81 D1 FD:11 AA FD:02");
     tear_down (&fixture);
 }
@@ -176,7 +176,7 @@ a_call_ends_with_doneproc_after_status_and_values (void **state)
     sink->return_status (sink, 0);
     sink->return_value (sink, 0, "", &type, &value);
     sink->done (sink, SH_DONE_PROC, SH_COMMAND_EXECUTE, 0);
-    assert_true (sh_out_finish (&fixture.out, false));
+    assert_true (sh_tds_sink_finish (&fixture.out, false));
     check_tokens (&fixture, "81 D1 FF:11 79 AC FE:00");
     tear_down (&fixture);
 }
@@ -188,12 +188,12 @@ a_doneinproc_is_never_the_last_token (void **state)
     (void)state;
     set_up (&fixture, true);
     put_rows (&fixture, SH_DONE_IN_PROC);
-    assert_true (sh_out_finish (&fixture.out, false));
+    assert_true (sh_tds_sink_finish (&fixture.out, false));
     check_tokens (&fixture, "81 D1 FF:01 FE:00");
     tear_down (&fixture);
     set_up (&fixture, false);
     fixture.out.base.done (&fixture.out.base, SH_DONE_PROC, 0, 0);
-    assert_true (sh_out_finish (&fixture.out, false));
+    assert_true (sh_tds_sink_finish (&fixture.out, false));
     check_tokens (&fixture, "FE:00"); /* EXEC as a batch's last statement */
     tear_down (&fixture);
 }
@@ -205,10 +205,10 @@ a_cancelled_request_ends_and_the_attention_is_a_message_of_its_own (void **state
     (void)state;
     set_up (&fixture, false);
     put_rows (&fixture, SH_DONE_COUNT);
-    assert_true (sh_out_finish (&fixture.out, true));
+    assert_true (sh_tds_sink_finish (&fixture.out, true));
     check_tokens (&fixture, "81 D1 FD:11 FD:02");
     sh_writer_clear (&fixture.sent);
-    assert_true (sh_out_attention (&fixture.out));
+    assert_true (sh_tds_sink_attention (&fixture.out));
     check_tokens (&fixture, "FD:20");
     tear_down (&fixture);
 }
@@ -222,14 +222,14 @@ transactions_are_announced_from_7_2_on (void **state)
     sh_sink_t *sink = &fixture.out.base;
     sink->env_transaction (sink, SH_TRAN_BEGUN, 1);
     sink->env_transaction (sink, SH_TRAN_COMMITTED, 1);
-    sh_out_finish (&fixture.out, false);
+    sh_tds_sink_finish (&fixture.out, false);
     check_tokens (&fixture, "E3 E3 FD:00");
     tear_down (&fixture);
     set_up (&fixture, false);
     fixture.out.version = SH_TDS_71;
     sink = &fixture.out.base;
     sink->env_transaction (sink, SH_TRAN_BEGUN, 1);
-    sh_out_finish (&fixture.out, false);
+    sh_tds_sink_finish (&fixture.out, false);
     assert_int_equal (fixture.sent.size, 8 + 9);
     tear_down (&fixture);
 }
@@ -246,7 +246,7 @@ flush_sends_what_there_is_and_the_message_goes_on (void **state)
     size_t first = fixture.sent.size;
     assert_true (first > 8);
     assert_int_equal (fixture.sent.data[1], 0);
-    assert_true (sh_out_finish (&fixture.out, false));
+    assert_true (sh_tds_sink_finish (&fixture.out, false));
     assert_int_equal (fixture.sent.data[first + 1], SH_PACKET_END);
     assert_int_equal (fixture.sent.data[first + 6], 2); /* the packet's number */
     tear_down (&fixture);
@@ -261,8 +261,8 @@ full_packets_go_out_by_themselves_and_none_is_empty (void **state)
     for (size_t extra = 0; extra < 3; extra++) {
         set_up (&fixture, false);
         for (size_t i = 0; i < 512 - 8 - 13 - 1 + extra; i++)
-            sh_writer_u8 (sh_out_raw (&fixture.out), 0);
-        assert_true (sh_out_finish (&fixture.out, false));
+            sh_writer_u8 (sh_tds_sink_raw (&fixture.out), 0);
+        assert_true (sh_tds_sink_finish (&fixture.out, false));
         size_t last = extra < 2 ? 0 : 512;
         assert_int_equal (fixture.sent.size, 512 - 1 + extra + (extra < 2 ? 0 : 8));
         assert_int_equal (fixture.sent.data[last + 1], SH_PACKET_END);
@@ -280,12 +280,12 @@ a_stopped_sink_takes_no_rows_and_says_so (void **state)
     set_up (&fixture, false);
     sh_sink_t *sink = &fixture.out.base;
     assert_true (sink->columns (sink, &column, 1));
-    sh_out_stop (&fixture.out);
+    sh_tds_sink_stop (&fixture.out);
     assert_false (sink->row (sink, &value, 1));
     assert_false (sink->done (sink, 0, 0, 0));
-    assert_true (sh_out_finish (&fixture.out, true));
+    assert_true (sh_tds_sink_finish (&fixture.out, true));
     check_tokens (&fixture, "81 FD:01 FD:02");
-    sh_out_begin (&fixture.out, false);
+    sh_tds_sink_begin (&fixture.out, false);
     assert_true (sink->columns (sink, &column, 1));
     tear_down (&fixture);
 }
@@ -300,7 +300,7 @@ a_client_that_is_gone_is_told_to_the_session (void **state)
     put_message (&fixture, 10);
     assert_false (fixture.out.base.flush (&fixture.out.base));
     assert_false (fixture.out.base.done (&fixture.out.base, 0, 0, 0));
-    assert_false (sh_out_finish (&fixture.out, false));
+    assert_false (sh_tds_sink_finish (&fixture.out, false));
     fixture.out.base.hang_up (&fixture.out.base);
     assert_int_equal (fixture.hung_up, 1);
     tear_down (&fixture);
