@@ -185,6 +185,20 @@ s_snapshot (s_job_t *job, const sh_image_t *image)
     job->total = (int64_t)job->line_count;
 }
 
+/*  The checkpoint record of a full, without a change: so every full has an LSN of its own. */
+static sh_status_t
+s_write_checkpoint (sh_instance_t *instance, const sh_db_t *db, int64_t *lsn, sh_error_t *error)
+{
+    static const uint32_t none[3] = {0, 0, 0};
+    sh_part_t part = {.db_id = db->info.id};
+    sh_op_end (&part.body, none);
+    sh_record_t record = {.time = sh_ticks_local (), .parts = &part, .part_count = 1};
+    sh_status_t status = sh_log_write (instance, &record, 1, error);
+    *lsn = record.lsn;
+    sh_buffer_free (&part.body);
+    return status;
+}
+
 /*  Fixes what is backed up. Under the lock. */
 static sh_status_t
 s_begin (s_job_t *job, sh_db_t *db, sh_error_t *error)
@@ -197,11 +211,9 @@ s_begin (s_job_t *job, sh_db_t *db, sh_error_t *error)
         job->header.checkpoint_lsn = db->base_lsn;
         job->header.last_lsn = instance->log.next;
     } else {
-        /*  The checkpoint record of a full: every full has an LSN of its own. */
-        sh_record_t checkpoint = {.time = sh_ticks_local ()};
-        if (sh_log_write (instance, &checkpoint, 1, error) != SH_OK)
+        if (s_write_checkpoint (instance, db, &job->header.first_lsn, error) != SH_OK)
             return SH_ERROR;
-        job->header.first_lsn = job->header.checkpoint_lsn = checkpoint.lsn;
+        job->header.checkpoint_lsn = job->header.first_lsn;
         s_snapshot (job, db->image);
     }
     s_hold_log (db, job->header.first_lsn);

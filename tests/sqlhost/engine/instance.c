@@ -33,6 +33,9 @@ sh_wake_all (sh_instance_t *self)
         pthread_cond_signal (&s->wake);
 }
 
+static void s_note (sh_instance_t *self, const char *format, va_list arguments)
+    __attribute__ ((format (printf, 2, 0)));
+
 static void
 s_note (sh_instance_t *self, const char *format, va_list arguments)
 {

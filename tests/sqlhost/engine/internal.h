@@ -302,8 +302,8 @@ sh_status_t sh_esession_check_locked (sh_esession_t *self, sh_error_t *error);
 /*  Sends a message with the lock released. */
 void sh_esession_tell (sh_esession_t *self, int number, int severity, int state, const char *format,
                        ...) __attribute__ ((format (printf, 5, 6)));
-/*  Sleeps until woken or the monotonic deadline (ms, -1 = none) has passed; false = passed. */
-bool sh_esession_sleep (sh_esession_t *self, int64_t deadline_ms);
+/*  Waits until woken or the monotonic deadline (ms, -1 = none) has passed; false = passed. */
+bool sh_esession_pause (sh_esession_t *self, int64_t deadline_ms);
 /*  Waits until the deadline (-1 = none) or `done (arg)`; ends early by cancel, kill, shutdown. */
 sh_status_t
 sh_esession_wait_locked (sh_esession_t *self, const char *wait_type, int64_t deadline_ms,

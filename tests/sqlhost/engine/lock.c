@@ -1,6 +1,6 @@
 /*  The lock manager: grants, queues, waits, deadlocks. See internal.h.
  *
- *  A wait sleeps on its session's own condition and looks again when it is woken; whoever gives
+ *  A wait stands on its session's own condition and looks again when it is woken; whoever gives
  *  a lock back wakes the lock's waiters. Order is first come, first served, except that a
  *  session which converts a lock goes first: without that, every upgrade behind a queue would be
  *  a deadlock. */
@@ -476,7 +476,7 @@ s_wait (sh_request_t *request, int64_t timeout_ms, sh_error_t *error)
             status = sh_fail (error, 1222, 16, 51, "Lock request time out period exceeded.");
             break;
         }
-        in_time = sh_esession_sleep (session, deadline);
+        in_time = sh_esession_pause (session, deadline);
     }
     session->wait_type = NULL;
     session->victim = false;

@@ -215,6 +215,16 @@ sh_log_write (sh_instance_t *instance, sh_record_t *records, size_t count, sh_er
     return SH_OK;
 }
 
+static void
+s_run_bound (sqlite3 *sqlite, const char *sql, int db_id, int64_t lsn)
+{
+    sqlite3_stmt *statement = s_prepare (sqlite, sql);
+    sqlite3_bind_int (statement, 1, db_id);
+    sqlite3_bind_int64 (statement, 2, lsn);
+    sqlite3_step (statement);
+    sqlite3_finalize (statement);
+}
+
 void
 sh_log_truncate (sh_instance_t *instance, int db_id, int64_t below)
 {
@@ -222,16 +232,13 @@ sh_log_truncate (sh_instance_t *instance, int db_id, int64_t below)
     if (!sh_sql_run (sqlite, "BEGIN IMMEDIATE", NULL))
         return;
     sh_log_set_meta (instance, "next_lsn", instance->log.next);
-    sqlite3_stmt *statement = s_prepare (sqlite, "DELETE FROM part WHERE db = ? AND lsn < ?");
-    sqlite3_bind_int (statement, 1, db_id);
-    sqlite3_bind_int64 (statement, 2, below);
-    sqlite3_step (statement);
-    sqlite3_finalize (statement);
-    statement = s_prepare (sqlite, "DELETE FROM log WHERE lsn < ? AND NOT EXISTS"
-                                   " (SELECT 1 FROM part WHERE part.lsn = log.lsn)");
-    sqlite3_bind_int64 (statement, 1, below);
-    sqlite3_step (statement);
-    sqlite3_finalize (statement);
+    /*  Only records that lose a part are looked at: other databases may keep long logs. */
+    s_run_bound (sqlite,
+                 "DELETE FROM log WHERE lsn IN (SELECT lsn FROM part WHERE db = ?1 AND"
+                 " lsn < ?2) AND NOT EXISTS (SELECT 1 FROM part WHERE part.lsn = log.lsn"
+                 " AND db <> ?1)",
+                 db_id, below);
+    s_run_bound (sqlite, "DELETE FROM part WHERE db = ?1 AND lsn < ?2", db_id, below);
     sh_sql_run (sqlite, "COMMIT", NULL);
 }
 

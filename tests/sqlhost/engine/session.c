@@ -301,7 +301,7 @@ sh_esession_check (sh_esession_t *self, sh_error_t *error)
 /*  ---- waits ---- */
 
 bool
-sh_esession_sleep (sh_esession_t *self, int64_t deadline_ms)
+sh_esession_pause (sh_esession_t *self, int64_t deadline_ms)
 {
     if (deadline_ms < 0) {
         pthread_cond_wait (&self->wake, &self->instance->mutex);
@@ -323,7 +323,7 @@ sh_esession_wait_locked (sh_esession_t *self, const char *wait_type, int64_t dea
     self->wait_type = wait_type;
     self->wait_since_ms = sh_now_ms ();
     while (status == SH_OK && !(done && done (arg))) {
-        if (!sh_esession_sleep (self, deadline_ms))
+        if (!sh_esession_pause (self, deadline_ms))
             break;
         status = sh_esession_check_locked (self, error);
     }

@@ -36,15 +36,16 @@ typedef struct {
 static sh_cut_status_t
 s_open (s_cut_t *self, const fx_t *fx, const char *names, const char *mark)
 {
-    char list[256];
-    char *save = NULL;
     memset (self, 0, sizeof *self);
-    snprintf (list, sizeof list, "%s", names);
     size_t count = 0;
-    for (char *name = strtok_r (list, " ", &save); name; name = strtok_r (NULL, " ", &save)) {
+    for (const char *at = names; *at; at += strspn (at, " ")) {
+        char name[64];
+        size_t length = strcspn (at, " ");
+        snprintf (name, sizeof name, "%.*s", (int)length, at);
         fx_path (fx, name, self->paths[count]);
         self->files[count] = self->paths[count];
         count++;
+        at += length;
     }
     self->options.files = self->files;
     self->options.file_count = count;
