@@ -271,8 +271,13 @@ sh_status_t
 sh_data_checkpoint (sh_instance_t *instance, sh_db_t *db, sh_error_t *error)
 {
     s_work_t work = {0};
-    if (!db->image || (!db->changed_since_checkpoint && !db->rewrite))
+    if (!db->image)
         return SH_OK;
+    if (!db->changed_since_checkpoint && !db->rewrite) {
+        /*  Nothing happened here: records up to now need no redo, whatever the file says. */
+        db->applied = instance->log.next;
+        return SH_OK;
+    }
     s_collect (instance, db, &work);
     sh_unlock_instance (instance);
     bool done = s_open (instance, db, error) == SH_OK && s_write (db->file, &work);
