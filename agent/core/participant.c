@@ -553,13 +553,19 @@ s_answer_all (bm_participant_t *self, const s_step_t *step)
 
 /* ---- Steps ------------------------------------------------------------------------------------- */
 
+static size_t
+s_find_row (bm_participant_state_t state, s_trigger_t trigger)
+{
+    for (size_t at = 0; at < S_ROWS; at++)
+        if (s_rows[at].from == state && s_rows[at].trigger == trigger)
+            return at;
+    bm_require_failed ("a row for this state and trigger", __FILE__, __LINE__);
+}
+
 static void
 s_take (bm_participant_t *self, s_trigger_t trigger, const s_step_t *given)
 {
-    size_t at = 0;
-    while (at < S_ROWS && !(s_rows[at].from == self->state && s_rows[at].trigger == trigger))
-        at++;
-    bm_require (at < S_ROWS);
+    size_t at = s_find_row (self->state, trigger);
     self->taken[at]++;
     self->reason = s_rows[at].why;
     s_step_t step = *given;

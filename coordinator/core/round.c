@@ -755,12 +755,12 @@ s_finish_none (bm_round_t *self, int64_t now_ms, bm_actions_t *out)
 static size_t
 s_find_row (bm_round_state_t state, s_trigger_t trigger)
 {
-    size_t at = 0;
-    while (at < S_ROWS && !((s_rows[at].from == state || s_rows[at].from == S_ANY) &&
-                            s_rows[at].trigger == trigger))
-        at++;
-    bm_require (at < S_ROWS);
-    return at;
+    for (size_t at = 0; at < S_ROWS; at++) {
+        bool from = s_rows[at].from == state || s_rows[at].from == S_ANY;
+        if (from && s_rows[at].trigger == trigger)
+            return at;
+    }
+    bm_require_failed ("a row for this state and trigger", __FILE__, __LINE__);
 }
 
 static void
