@@ -205,8 +205,9 @@ each_step_waits_for_the_last_answer_of_the_one_before (void **state)
         assert_true (bm_round_deadline_ms (f.round) > f.now_ms);
         while (left > 0) {
             s_at (&f, steps[at].from);
+            left--;
             s_step (&f, (bm_event_t){.kind = steps[at].answer,
-                                     .instance = waiting[--left],
+                                     .instance = waiting[left],
                                      .ok = true,
                                      .has_tracking = waiting[left] != 2,
                                      .commit = BM_COMMIT_DONE});
