@@ -1,0 +1,340 @@
+#include "tests/workload/run.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "tests/workload/copier.h"
+#include "tests/workload/mover.h"
+#include "tests/workload/publisher.h"
+
+#define S_BATCH    50  /* events or bodies a step */
+#define S_IDLE_MS  50  /* nothing to move */
+#define S_AGAIN_MS 500 /* after a failure */
+
+typedef struct s_worker s_worker_t;
+/*  One step. *idle: nothing was to be done. */
+typedef bm_status_t (s_step_fn) (s_worker_t *self, bool *idle, bm_error_t *error);
+
+struct s_worker {
+    bm_work_run_t *run;
+    s_step_fn *step;
+    const char *what;
+    const bm_work_box_t *box;
+    const bm_work_target_t *target;
+    const bm_work_orders_t *orders;
+    bool publishes;
+    int64_t due_ms;
+    pthread_t thread;
+    /*  Sessions; another thread looks at them only under run->lock, to interrupt. */
+    bm_sql_t *source;
+    bm_sql_t *destination;
+    bm_mover_t *mover;
+    bm_copier_t *copier;
+};
+
+struct bm_work_run {
+    bm_work_options_t options;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool stopped;
+    int64_t next;
+    int64_t left;      /* to publish; -1 = no end */
+    size_t publishing; /* publishers that have not ended */
+    size_t working;    /* threads that have not ended */
+    s_worker_t *workers;
+    size_t worker_count;
+};
+
+static struct timespec
+s_after (int64_t ms)
+{
+    struct timespec until;
+    clock_gettime (CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(ms / 1000);
+    until.tv_nsec += (long)(ms % 1000) * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    return until;
+}
+
+/*  Waits that long, or until the run is stopped. False: stopped. */
+static bool
+s_pause (bm_work_run_t *run, int64_t ms)
+{
+    struct timespec until = s_after (ms);
+    pthread_mutex_lock (&run->lock);
+    int waited = 0;
+    while (!run->stopped && waited == 0 && ms > 0)
+        waited = pthread_cond_timedwait (&run->changed, &run->lock, &until);
+    bool goes_on = !run->stopped;
+    pthread_mutex_unlock (&run->lock);
+    return goes_on;
+}
+
+/*  The next number; 0 when all are taken. */
+static int64_t
+s_take_number (bm_work_run_t *run)
+{
+    pthread_mutex_lock (&run->lock);
+    int64_t number = run->left == 0 ? 0 : run->next++;
+    if (run->left > 0)
+        run->left--;
+    pthread_mutex_unlock (&run->lock);
+    return number;
+}
+
+/*  Keeps to the rate: each publisher has its share. */
+static void
+s_keep_pace (s_worker_t *self)
+{
+    bm_work_run_t *run = self->run;
+    size_t publishers = run->options.group->box_count + run->options.group->orders_count;
+    int64_t every_ms = 1000 * (int64_t)publishers / run->options.rate;
+    int64_t now = bm_clock_mono_ms ();
+    if (self->due_ms < now - 1000) /* after an outage: no burst */
+        self->due_ms = now;
+    s_pause (run, self->due_ms - now);
+    self->due_ms += every_ms;
+}
+
+static bm_status_t
+s_publish (s_worker_t *self, bool *idle, bm_error_t *error)
+{
+    bm_work_run_t *run = self->run;
+    const bm_work_group_t *group = run->options.group;
+    s_keep_pace (self);
+    int64_t number = s_take_number (run);
+    *idle = number == 0;
+    if (number == 0)
+        return BM_OK;
+    size_t instance = self->box ? self->box->instance : self->orders->instance;
+    const char *database = self->box ? self->box->database : self->orders->database;
+    const char *second = self->box ? self->box->second : self->orders->second;
+    bm_status_t status = bm_ledger_ask (run->options.ledger, number, self->box ? 'M' : 'O',
+                                        group->instances[instance].name, database, second, error);
+    if (status)
+        return status;
+    status = self->box ? bm_publish_message (self->source, database, second, run->options.seed,
+                                             number, error)
+                       : bm_publish_order (self->source, database, second, number, error);
+    return status ? status : bm_ledger_acknowledge (run->options.ledger, number, error);
+}
+
+static bm_status_t
+s_move (s_worker_t *self, bool *idle, bm_error_t *error)
+{
+    size_t count;
+    bm_status_t status = bm_mover_step (self->mover, S_BATCH, &count, error);
+    *idle = count == 0;
+    return status;
+}
+
+static bm_status_t
+s_copy (s_worker_t *self, bool *idle, bm_error_t *error)
+{
+    size_t count;
+    bm_status_t status = bm_copier_step (self->copier, S_BATCH, &count, error);
+    *idle = count == 0;
+    return status;
+}
+
+static void
+s_set_session (s_worker_t *self, bm_sql_t **place, bm_sql_t *sql)
+{
+    pthread_mutex_lock (&self->run->lock);
+    *place = sql;
+    pthread_mutex_unlock (&self->run->lock);
+}
+
+static void
+s_close_one (s_worker_t *self, bm_sql_t **place)
+{
+    bm_sql_t *sql = *place;
+    s_set_session (self, place, NULL);
+    bm_sql_close (&sql);
+}
+
+static void
+s_close (s_worker_t *self)
+{
+    bm_mover_destroy (&self->mover);
+    bm_copier_destroy (&self->copier);
+    s_close_one (self, &self->source);
+    s_close_one (self, &self->destination);
+}
+
+static bm_status_t
+s_open (s_worker_t *self, bm_error_t *error)
+{
+    const bm_work_group_t *group = self->run->options.group;
+    size_t instance = self->box ? self->box->instance : self->orders->instance;
+    bm_sql_t *sql = bm_work_group_open (group, instance, self->what, error);
+    if (!sql)
+        return error->status;
+    s_set_session (self, &self->source, sql);
+    if (!self->target)
+        return BM_OK;
+    sql = bm_work_group_open (group, self->target->instance, self->what, error);
+    if (!sql)
+        return error->status;
+    s_set_session (self, &self->destination, sql);
+    if (self->step == s_move)
+        self->mover =
+            bm_mover_new (self->source, self->box->database, self->box->stream, self->destination,
+                          self->target->database, self->target->destination);
+    else
+        self->copier = bm_copier_new (self->source, self->box->database, self->destination,
+                                      self->target->database);
+    return BM_OK;
+}
+
+/*  Whether there is still something to come for this worker. */
+static bool
+s_goes_on (s_worker_t *self, bool idle)
+{
+    bm_work_run_t *run = self->run;
+    pthread_mutex_lock (&run->lock);
+    bool ends = run->stopped || (idle && (self->publishes || run->publishing == 0));
+    pthread_mutex_unlock (&run->lock);
+    return !ends;
+}
+
+static void
+s_end (s_worker_t *self)
+{
+    bm_work_run_t *run = self->run;
+    s_close (self);
+    pthread_mutex_lock (&run->lock);
+    run->publishing -= self->publishes;
+    run->working--;
+    pthread_cond_broadcast (&run->changed);
+    pthread_mutex_unlock (&run->lock);
+}
+
+static void *
+s_work (void *argument)
+{
+    s_worker_t *self = argument;
+    bool idle = false;
+    bool failed = false;
+    while (s_goes_on (self, idle && !failed)) {
+        bm_error_t error = {0};
+        idle = false;
+        bm_status_t status = self->source ? BM_OK : s_open (self, &error);
+        if (status == BM_OK)
+            status = self->step (self, &idle, &error);
+        if (status && !failed && status != BM_STOPPED)
+            bm_log_warning ("%s: %s", self->what, error.text);
+        if (!status && failed)
+            bm_log_info ("%s: goes on", self->what);
+        failed = status != BM_OK;
+        if (failed)
+            s_close (self);
+        if (failed || (idle && !self->publishes))
+            s_pause (self->run, failed ? S_AGAIN_MS : S_IDLE_MS);
+    }
+    s_end (self);
+    return NULL;
+}
+
+static void
+s_add (bm_work_run_t *self, s_worker_t worker)
+{
+    worker.run = self;
+    worker.due_ms = bm_clock_mono_ms ();
+    worker.publishes = worker.step == s_publish;
+    self->workers = bm_realloc (self->workers, (self->worker_count + 1) * sizeof *self->workers);
+    self->workers[self->worker_count++] = worker;
+    self->working++;
+    self->publishing += worker.publishes;
+}
+
+static void
+s_add_all (bm_work_run_t *self)
+{
+    const bm_work_group_t *group = self->options.group;
+    for (size_t i = 0; i < group->box_count; i++) {
+        const bm_work_box_t *box = &group->boxes[i];
+        s_add (self, (s_worker_t){.step = s_publish, .what = "publisher", .box = box});
+        for (size_t k = 0; k < group->target_count; k++) {
+            const bm_work_target_t *target = &group->targets[k];
+            s_add (self,
+                   (s_worker_t){.step = s_move, .what = "TDDS", .box = box, .target = target});
+            if (target->destination == BM_DESTINATION_DTA)
+                s_add (self, (s_worker_t){.step = s_copy,
+                                          .what = "TrackedMessages_Copy",
+                                          .box = box,
+                                          .target = target});
+        }
+    }
+    for (size_t i = 0; i < group->orders_count; i++)
+        s_add (self,
+               (s_worker_t){.step = s_publish, .what = "orders", .orders = &group->orders[i]});
+}
+
+bm_work_run_t *
+bm_work_run_start (const bm_work_options_t *options)
+{
+    bm_require (options->rate > 0 && options->first > 0);
+    bm_work_run_t *self = bm_alloc (sizeof *self);
+    self->options = *options;
+    self->next = options->first;
+    self->left = options->count ? options->count : -1;
+    pthread_mutex_init (&self->lock, NULL);
+    pthread_condattr_t attributes;
+    pthread_condattr_init (&attributes);
+    pthread_condattr_setclock (&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init (&self->changed, &attributes);
+    pthread_condattr_destroy (&attributes);
+    s_add_all (self);
+    for (size_t i = 0; i < self->worker_count; i++)
+        bm_require (pthread_create (&self->workers[i].thread, NULL, s_work, &self->workers[i]) ==
+                    0);
+    return self;
+}
+
+bool
+bm_work_run_wait (bm_work_run_t *self, int64_t timeout_ms)
+{
+    struct timespec until = s_after (timeout_ms);
+    pthread_mutex_lock (&self->lock);
+    int waited = 0;
+    while (self->working && waited == 0)
+        waited = pthread_cond_timedwait (&self->changed, &self->lock, &until);
+    bool done = self->working == 0;
+    pthread_mutex_unlock (&self->lock);
+    return done;
+}
+
+void
+bm_work_run_stop (bm_work_run_t **self_p)
+{
+    bm_work_run_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    pthread_mutex_lock (&self->lock);
+    self->stopped = true;
+    pthread_cond_broadcast (&self->changed);
+    while (self->working) { /* a session that is opened just now is met at the next turn */
+        for (size_t i = 0; i < self->worker_count; i++) {
+            if (self->workers[i].source)
+                bm_sql_interrupt (self->workers[i].source);
+            if (self->workers[i].destination)
+                bm_sql_interrupt (self->workers[i].destination);
+        }
+        struct timespec until = s_after (S_IDLE_MS);
+        pthread_cond_timedwait (&self->changed, &self->lock, &until);
+    }
+    pthread_mutex_unlock (&self->lock);
+    for (size_t i = 0; i < self->worker_count; i++)
+        pthread_join (self->workers[i].thread, NULL);
+    pthread_cond_destroy (&self->changed);
+    pthread_mutex_destroy (&self->lock);
+    free (self->workers);
+    free (self);
+}
