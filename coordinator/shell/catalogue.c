@@ -74,6 +74,7 @@ static const char *const s_schema[] = {
     " seen_us INTEGER NOT NULL, closed INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;",
     "CREATE INDEX backups_database ON backups (server, database, started);",
     "CREATE INDEX backups_set ON backups (set_id);",
+    "CREATE INDEX backups_full ON backups (server, database) WHERE type = 'db'",
     "CREATE INDEX backups_unrecorded ON backups (set_id) WHERE ours = 1 AND recorded = 0;",
     "CREATE TABLE manifests (set_id INTEGER NOT NULL, instance TEXT NOT NULL, file TEXT NOT NULL,"
     " sha256 TEXT NOT NULL, at_us INTEGER NOT NULL, PRIMARY KEY (set_id, instance, file)) WITHOUT "

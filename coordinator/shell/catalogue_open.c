@@ -162,40 +162,58 @@ s_read_proofs (bm_catalogue_t *self, bm_open_t *open, bm_error_t *error)
     return status;
 }
 
-/*  Per database: the start of its backup in the newest complete set. Two hours less, because the instance's local clock is set
- *  back once a year; what is read twice changes nothing. */
+/*  Every database of the group, and the start of its backup in the newest complete set. Two hours less, because the
+ *  instance's local clock is set back once a year; what is read twice changes nothing. */
 #define S_SINCE                                                                                    \
-    "SELECT b.server, b.database, strftime ('%Y-%m-%d %H:%M:%S', min (b.started), '-2 hours') "    \
-    "FROM backups b WHERE b.closed = 0 AND b.set_id = (SELECT max (set_id) FROM sets "             \
-    "WHERE complete = 1) GROUP BY b.server, b.database"
+    "SELECT d.server, d.database, (SELECT strftime ('%Y-%m-%d %H:%M:%S', min (b.started), "        \
+    "'-2 hours') FROM backups b WHERE b.set_id = ?1 AND b.closed = 0 AND +b.server = d.server "    \
+    "AND +b.database = d.database) FROM databases d WHERE d.gone = 0"
 
 static bm_status_t
 s_read_since (bm_catalogue_t *self, bm_open_t *open, bm_error_t *error)
 {
     bm_status_t status = BM_OK;
-    sqlite3_stmt *s = bm_catalogue_prepare (self, error, S_SINCE, "");
-    while (bm_catalogue_step (self, s, &status, error)) {
+    int64_t newest = 0;
+    sqlite3_stmt *s =
+        bm_catalogue_prepare (self, error, "SELECT max (set_id) FROM sets WHERE complete = 1", "");
+    if (bm_catalogue_step (self, s, &status, error))
+        newest = sqlite3_column_int64 (s, 0);
+    sqlite3_finalize (s);
+    s = status ? NULL : bm_catalogue_prepare (self, error, S_SINCE, "i", newest);
+    while (!status && bm_catalogue_step (self, s, &status, error)) {
         struct s_since *since = bm_catalogue_grow (&open->since, &open->since_count, sizeof *since);
         since->server = bm_catalogue_text (s, 0);
         since->database = bm_catalogue_text (s, 1);
         since->since = bm_catalogue_text (s, 2);
     }
     sqlite3_finalize (s);
-    if (status)
-        return status;
-    return bm_catalogue_backups_read (
+    return status;
+}
+
+#define S_OPEN_SETS "(SELECT set_id FROM sets WHERE complete = 0 AND closed IS NULL)"
+
+/*  Backups that are owed a row or a set, and those that the databases will list again. */
+static bm_status_t
+s_read_known (bm_catalogue_t *self, bm_open_t *open, bm_error_t *error)
+{
+    bm_status_t status = bm_catalogue_backups_read (
         self,
-        bm_catalogue_prepare (
-            self, error,
-            "SELECT " BM_BACKUP_COLUMNS
-            " FROM backups WHERE closed = 0 AND ((ours = 1 AND recorded = 0) "
-            "OR set_id IN (SELECT set_id FROM sets WHERE complete = 0 AND closed IS NULL) "
-            "OR started >= coalesce ((SELECT strftime ('%Y-%m-%d %H:%M:%S', min (c.started), '-2 "
-            "hours') "
-            "FROM backups c WHERE c.closed = 0 AND c.set_id = (SELECT max (set_id) FROM sets WHERE "
-            "complete = 1) AND c.server = backups.server AND c.database = backups.database), ''))",
-            ""),
+        bm_catalogue_prepare (self, error,
+                              "SELECT " BM_BACKUP_COLUMNS " FROM backups WHERE closed = 0 AND "
+                              "((ours = 1 AND recorded = 0) OR set_id IN " S_OPEN_SETS ")",
+                              ""),
         &open->known, error);
+    for (size_t i = 0; !status && i < open->since_count; i++)
+        status = bm_catalogue_backups_read (
+            self,
+            bm_catalogue_prepare (
+                self, error,
+                "SELECT " BM_BACKUP_COLUMNS " FROM backups WHERE server = ? AND "
+                "database = ? AND started >= coalesce (?, '') AND closed = 0 AND NOT "
+                "((ours = 1 AND recorded = 0) OR coalesce (set_id, 0) IN " S_OPEN_SETS ")",
+                "ttt", open->since[i].server, open->since[i].database, open->since[i].since),
+            &open->known, error);
+    return status;
 }
 
 bm_open_t *
@@ -211,6 +229,8 @@ bm_catalogue_open_things (bm_catalogue_t *self, bm_error_t *error)
         status = s_read_proofs (self, open, error);
     if (!status)
         status = s_read_since (self, open, error);
+    if (!status)
+        status = s_read_known (self, open, error);
     if (status)
         bm_open_destroy (&open);
     return open;

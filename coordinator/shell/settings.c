@@ -29,6 +29,7 @@ static const s_duration_t s_durations[] = {
     {"coordinator", "connect-timeout", FIELD (connect_timeout_ms), 10 * S_SECOND, 100, S_HOUR},
     {"coordinator", "lock-probe", FIELD (lock_probe_ms), 5 * S_SECOND, 100, S_MINUTE},
     {"schedule", "full-retry-pause", FIELD (full_retry_pause_ms), 15 * S_MINUTE, 0, 30 * S_DAY},
+    {"schedule", "log-every", FIELD (log_every_ms), 15 * S_MINUTE, 0, S_DAY},
     {"round", "retry-pause", FIELD (retry_pause_ms), 2 * S_SECOND, 1, S_HOUR},
     {"round", "lease", FIELD (lease_ms), 10 * S_SECOND, 500, BM_LIMIT_LEASE_MS},
     {"round", "greet-deadline", FIELD (greet_deadline_ms), 10 * S_SECOND, 100, S_HOUR},
@@ -166,9 +167,6 @@ s_read_schedule (bm_settings_t *self, bm_error_t *error)
     if (!status)
         status = bm_config_bool (self->config, section, "full-after-partial", false,
                                  &self->full_after_partial, error);
-    if (!status)
-        status = bm_config_duration (self->config, section, "log-every", 15 * 60000, 60000, 0,
-                                     24 * 3600000LL, &self->log_every_ms, error);
     return status;
 }
 

@@ -604,6 +604,7 @@ backups_are_read_since_the_last_complete_set (void **state)
     (void)state;
     bm_catalogue_t *catalogue = opened ();
     uint64_t run = run_of (catalogue);
+    OK (bm_catalogue_databases_put (catalogue, run, s_group, 2, &s_error));
     OK (bm_catalogue_set_open (catalogue, run, 1, BM_SET_FULL, "s", "t", s_group, 1, &s_error));
     bm_backup_t backup = backup_of ("u1", 0, BM_SET_FULL, "100", "200");
     backup.ours = backup.recorded = true;
@@ -617,6 +618,23 @@ backups_are_read_since_the_last_complete_set (void **state)
     things = bm_catalogue_open_things (catalogue, &error);
     assert_string_equal (bm_open_since (things, "sql01", "biztalkmgmtdb"), "2026-11-21 00:15:00");
     assert_null (bm_open_since (things, "SQL02", "BizTalkDTADb"));
+    /*  What the databases will list again is known, and nothing older. */
+    bm_settle_in_t in = {0};
+    bm_open_fill (things, &in);
+    assert_int_equal (in.known_count, 1);
+    bm_open_destroy (&things);
+    backup.uuid = "u0";
+    backup.set_id = 0;
+    backup.started = "2026-11-20 23:59:59.000";
+    OK (bm_catalogue_backup_put (catalogue, &backup, &s_error));
+    backup.uuid = "u2";
+    backup.started = "2026-11-21 03:00:00.000";
+    OK (bm_catalogue_backup_put (catalogue, &backup, &s_error));
+    OK (bm_catalogue_set_open (catalogue, run, 2, BM_SET_LOG, "s", "t", s_group, 1, &s_error));
+    OK (bm_catalogue_set_end (catalogue, 2, false, &s_error));
+    things = bm_catalogue_open_things (catalogue, &error);
+    bm_open_fill (things, &in);
+    assert_int_equal (in.known_count, 2);
     bm_open_destroy (&things);
     bm_catalogue_close (&catalogue);
 }
