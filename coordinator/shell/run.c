@@ -30,6 +30,7 @@ typedef struct run {
     uint64_t seed;
     bool force_full, lock_wait_told;
     bm_settled_t settled;
+    bm_error_t *not_ready; /* per instance: what speaks against a full */
 } run_t;
 
 /* ---- opening ----------------------------------------------------------------------------------------------------- */
@@ -231,7 +232,8 @@ s_look_around (run_t *self)
     bm_work_t *work = &self->work;
     bm_error_t error = {0};
     bm_settling_run (work, &self->settled);
-    bm_driver_prepare (work, BM_SET_LOG, NULL);
+    self->not_ready = bm_alloc ((work->topology->instance_count + 1) * sizeof *self->not_ready);
+    bm_driver_prepare (work, BM_SET_FULL, self->not_ready);
     bm_group_database_t *databases = s_databases (work->topology);
     if (bm_catalogue_databases_put (work->catalogue, work->run, databases,
                                     work->topology->place_count, &error) != BM_OK)
@@ -341,12 +343,8 @@ s_full (run_t *self)
         bm_report_fail (work->report, &error);
         return;
     }
-    size_t count = work->topology->instance_count;
-    bm_error_t *reasons = bm_alloc ((count + 1) * sizeof *reasons);
-    bm_driver_prepare (work, BM_SET_FULL, reasons);
-    for (size_t i = 0; i < count; i++)
-        bm_report_fail (work->report, &reasons[i]);
-    free (reasons);
+    for (size_t i = 0; i < work->topology->instance_count; i++)
+        bm_report_fail (work->report, &self->not_ready[i]);
     if (s_stopping (self)) {
         s_set_skip (self, &set);
         return;
@@ -642,6 +640,7 @@ s_close (run_t *self)
     bm_stop_destroy (&work->stop);
     bm_progress_destroy (&work->progress);
     free (self->context);
+    free (self->not_ready);
     bm_sql_exit ();
 }
 
