@@ -139,8 +139,9 @@ static bm_job_t *
 s_next_job (bm_session_t *self)
 {
     pthread_mutex_lock (&self->mutex);
+    if (self->current)
+        self->interrupted = false; /* it was for the job that ended; one that waits keeps its own */
     self->current = NULL;
-    self->interrupted = false;
     while (!self->queue && !self->ending)
         pthread_cond_wait (&self->changed, &self->mutex);
     bm_job_t *job = self->queue;
