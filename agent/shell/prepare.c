@@ -115,6 +115,7 @@ s_list_databases (bm_sql_t *sql, bm_sql_result_t **result_p, bool *has_status, b
         return status;
     *has_status = false;
     bm_sql_result_destroy (result_p);
+    memset (error, 0, sizeof *error);
     return s_query (sql,
                     "SELECT d.name, d.state_desc, d.recovery_model_desc, d.is_read_only,"
                     " d.user_access_desc, d.is_in_standby FROM sys.databases d;",
