@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 #include "coordinator/core/round.h"
@@ -755,6 +756,36 @@ everything_has_a_name (void **state)
     s_shut (&f);
 }
 
+/*  proto/PROTOCOL.md shows every row that leads somewhere, word for word. */
+static void
+the_protocol_document_draws_the_table (void **state)
+{
+    (void)state;
+    const char *source = getenv ("BTSMARK_SOURCE");
+    if (!source)
+        skip ();
+    char path[1024];
+    snprintf (path, sizeof path, "%s/proto/PROTOCOL.md", source);
+    FILE *file = fopen (path, "r");
+    assert_non_null (file);
+    static char text[256 * 1024];
+    size_t size = fread (text, 1, sizeof text - 1, file);
+    fclose (file);
+    text[size] = 0;
+    for (size_t at = 0; at < bm_round_rows (); at++) {
+        bm_round_row_t row = bm_round_row (at);
+        bool waits = row.from == row.to && strcmp (row.action, "nothing") == 0;
+        if (waits || row.from == BM_ROUND_STATE_COUNT)
+            continue;
+        char line[512];
+        snprintf (line, sizeof line, "| %s | %s | %s | %s |", bm_round_state_name (row.from),
+                  row.trigger, bm_round_state_name (row.to), row.why);
+        if (!strstr (text, line))
+            print_message ("not in PROTOCOL.md: %s\n", line);
+        assert_non_null (strstr (text, line));
+    }
+}
+
 /*  Runs last: the tests above together. */
 static void
 every_row_of_the_table_was_taken (void **state)
@@ -808,6 +839,7 @@ main (void)
         cmocka_unit_test (the_defaults_fit_into_the_lease),
         cmocka_unit_test (the_largest_group_fits_into_one_step),
         cmocka_unit_test (everything_has_a_name),
+        cmocka_unit_test (the_protocol_document_draws_the_table),
         cmocka_unit_test (every_row_of_the_table_was_taken),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
