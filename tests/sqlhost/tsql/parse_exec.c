@@ -73,7 +73,8 @@ sh_stmt_t *
 sh_parse_exec (sh_parse_t *p)
 {
     bool word = sh_at (p, "EXEC") || sh_at (p, "EXECUTE");
-    if (!word && (p->pos != 0 || sh_at (p, "THROW") || sh_at (p, "ENABLE") || sh_at (p, "DISABLE")))
+    if (!word && (p->pos != 0 || !sh_at_identifier (p) || sh_at (p, "THROW") ||
+                  sh_at (p, "ENABLE") || sh_at (p, "DISABLE")))
         return NULL;
     if (sh_at (p, "EXECUTE") && sh_next_is (p, 1, "AS"))
         return sh_unsupported (p, "EXECUTE AS");
