@@ -9,7 +9,7 @@
 
 int64_t bm_clock_mono_ms (void);
 int64_t bm_clock_mono_us (void);
-int64_t bm_clock_utc_us (void);    /* since 1970, UTC */
+int64_t bm_clock_utc_us (void); /* since 1970, UTC */
 
 #define BM_CLOCK_TEXT_BYTES 32
 /*  "2026-11-21T02:15:01.327Z" (RFC 3339, milliseconds). Returns buffer. */

@@ -30,22 +30,22 @@ int bm_config_find (const bm_config_t *self, const char *kind, const char *name)
  *  required for bm_config_need_text. Bad values: BM_CONFIG with file, line, what was read and what is allowed. */
 bm_status_t bm_config_text (bm_config_t *self, int section, const char *key, const char *fallback,
                             const char **value, bm_error_t *error); /* borrowed */
-bm_status_t bm_config_need_text (bm_config_t *self, int section, const char *key, const char **value,
-                                 bm_error_t *error);
-bm_status_t bm_config_int (bm_config_t *self, int section, const char *key, int64_t fallback, int64_t min,
-                           int64_t max, int64_t *value, bm_error_t *error);
-bm_status_t bm_config_bool (bm_config_t *self, int section, const char *key, bool fallback, bool *value,
-                            bm_error_t *error); /* yes|no|true|false|1|0 */
+bm_status_t bm_config_need_text (bm_config_t *self, int section, const char *key,
+                                 const char **value, bm_error_t *error);
+bm_status_t bm_config_int (bm_config_t *self, int section, const char *key, int64_t fallback,
+                           int64_t min, int64_t max, int64_t *value, bm_error_t *error);
+bm_status_t bm_config_bool (bm_config_t *self, int section, const char *key, bool fallback,
+                            bool *value, bm_error_t *error); /* yes|no|true|false|1|0 */
 /*  Milliseconds from "500 ms", "10 s", "15 min", "2 h", "14 d", a plain number taken as `unit_ms`. */
-bm_status_t bm_config_duration (bm_config_t *self, int section, const char *key, int64_t fallback_ms,
-                                int64_t unit_ms, int64_t min_ms, int64_t max_ms, int64_t *value_ms,
-                                bm_error_t *error);
+bm_status_t bm_config_duration (bm_config_t *self, int section, const char *key,
+                                int64_t fallback_ms, int64_t unit_ms, int64_t min_ms,
+                                int64_t max_ms, int64_t *value_ms, bm_error_t *error);
 /*  One of `choices` ("a|b|c"): its index. */
 bm_status_t bm_config_choice (bm_config_t *self, int section, const char *key, const char *choices,
                               int fallback, int *value, bm_error_t *error);
 /*  A comma-separated list, trimmed, NULL-terminated array owned by the config. Absent = empty. */
-bm_status_t bm_config_list (bm_config_t *self, int section, const char *key, const char *const **values,
-                            size_t *count, bm_error_t *error);
+bm_status_t bm_config_list (bm_config_t *self, int section, const char *key,
+                            const char *const **values, size_t *count, bm_error_t *error);
 
 /*  A path of the file, made absolute against the configuration file's own folder. Owned by the config. */
 bm_status_t bm_config_file (bm_config_t *self, int section, const char *key, const char *fallback,

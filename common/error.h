@@ -30,12 +30,12 @@ void bm_error_remedy (bm_error_t *error, const char *format, ...)
     __attribute__ ((format (printf, 2, 3)));
 
 /*  Puts "context: " before the text. Returns error->status. */
-bm_status_t bm_error_wrap (bm_error_t *error, const char *format, ...)
-    __attribute__ ((format (printf, 2, 3)));
+bm_status_t
+bm_error_wrap (bm_error_t *error, const char *format, ...) __attribute__ ((format (printf, 2, 3)));
 
-const char *bm_status_name (bm_status_t status);           /* "LOCK_BUSY" */
-bm_status_t bm_status_by_name (const char *name);          /* BM_BUG when there is none */
-int bm_status_exit_code (bm_status_t status);              /* CONTRACT: 0..40 */
+const char *bm_status_name (bm_status_t status);  /* "LOCK_BUSY" */
+bm_status_t bm_status_by_name (const char *name); /* BM_BUG when there is none */
+int bm_status_exit_code (bm_status_t status);     /* CONTRACT: 0..40 */
 bool bm_status_retryable (bm_status_t status);
 const char *bm_status_meaning (bm_status_t status);
 const char *bm_status_remedy (bm_status_t status);
@@ -46,13 +46,13 @@ bm_status_t bm_status_worse (bm_status_t a, bm_status_t b);
 
 /*  A rule of ours that is broken stops the process, in release builds too; recovery is tested. */
 #define bm_require(condition)                                                                      \
-    ((condition) ? (void) 0 : bm_require_failed (#condition, __FILE__, __LINE__))
+    ((condition) ? (void)0 : bm_require_failed (#condition, __FILE__, __LINE__))
 _Noreturn void bm_require_failed (const char *condition, const char *file, int line);
 
 /*  Allocation that stops the process when there is no memory (a kill point; the next run settles). */
-void *bm_alloc (size_t size);                       /* zeroed */
+void *bm_alloc (size_t size); /* zeroed */
 void *bm_realloc (void *old, size_t size);
-char *bm_strdup (const char *text);                 /* NULL gives NULL */
+char *bm_strdup (const char *text); /* NULL gives NULL */
 char *bm_format (const char *format, ...) __attribute__ ((format (printf, 1, 2)));
 
 #endif

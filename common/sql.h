@@ -13,24 +13,24 @@
 typedef struct bm_sql bm_sql_t;
 
 typedef struct bm_sql_login {
-    const char *server;          /* "host:port", "host,port" or "host" (1433) */
+    const char *server; /* "host:port", "host,port" or "host" (1433) */
     const char *user;
     const bm_secret_t *password;
-    const char *database;        /* NULL = the login's default */
-    const char *program;         /* program_name; names our sessions, so that a later run finds leftovers */
-    int login_timeout_s;         /* 0 = 10 s */
+    const char *database; /* NULL = the login's default */
+    const char *program; /* program_name; names our sessions, so that a later run finds leftovers */
+    int login_timeout_s; /* 0 = 10 s */
 } bm_sql_login_t;
 
 typedef struct bm_sql_message {
     int number, severity, state, line;
-    char *procedure;             /* "" when none */
+    char *procedure; /* "" when none */
     char *text;
 } bm_sql_message_t;
 
 typedef struct bm_sql_messages {
     bm_sql_message_t *items;
     size_t count;
-    size_t dropped;              /* beyond BM_LIMIT_MESSAGES */
+    size_t dropped; /* beyond BM_LIMIT_MESSAGES */
 } bm_sql_messages_t;
 
 /*  Once per process, before any thread: global handlers of db-lib, FREETDSCONF. */
@@ -59,7 +59,8 @@ void bm_sql_query_inline (bm_sql_query_t *self);
 void bm_sql_query_text (bm_sql_query_t *self, const char *name, const char *value);
 void bm_sql_query_int (bm_sql_query_t *self, const char *name, int64_t value); /* bigint */
 void bm_sql_query_bit (bm_sql_query_t *self, const char *name, bool value);
-void bm_sql_query_output_text (bm_sql_query_t *self, const char *name); /* nvarchar(4000) OUTPUT, NULL in */
+void bm_sql_query_output_text (bm_sql_query_t *self,
+                               const char *name); /* nvarchar(4000) OUTPUT, NULL in */
 /*  Called in the session's thread for each message as it arrives (RAISERROR ... WITH NOWAIT). */
 typedef void (bm_sql_on_message_fn) (void *argument, const bm_sql_message_t *message);
 void bm_sql_query_on_message (bm_sql_query_t *self, bm_sql_on_message_fn *function, void *argument);
@@ -75,7 +76,8 @@ typedef struct bm_sql_result bm_sql_result_t;
 bm_status_t bm_sql_run (bm_sql_t *self, const bm_sql_query_t *query, bm_sql_result_t **result_p,
                         bm_error_t *error);
 /*  new + run + destroy for a batch without parameters. */
-bm_status_t bm_sql_exec (bm_sql_t *self, const char *batch, bm_sql_result_t **result_p, bm_error_t *error);
+bm_status_t
+bm_sql_exec (bm_sql_t *self, const char *batch, bm_sql_result_t **result_p, bm_error_t *error);
 void bm_sql_result_destroy (bm_sql_result_t **self_p);
 
 size_t bm_sql_result_sets (const bm_sql_result_t *self);
@@ -84,14 +86,16 @@ size_t bm_sql_result_sets (const bm_sql_result_t *self);
 int bm_sql_result_find (const bm_sql_result_t *self, const char *const *columns);
 size_t bm_sql_result_rows (const bm_sql_result_t *self, int set);
 /*  Borrowed; NULL for SQL NULL or an unknown column. Column names without regard to case. */
-const char *bm_sql_result_text (const bm_sql_result_t *self, int set, size_t row, const char *column);
+const char *
+bm_sql_result_text (const bm_sql_result_t *self, int set, size_t row, const char *column);
 int64_t bm_sql_result_int (const bm_sql_result_t *self, int set, size_t row, const char *column,
                            int64_t when_null);
 bool bm_sql_result_has_return (const bm_sql_result_t *self);
 int32_t bm_sql_result_return (const bm_sql_result_t *self);
 const char *bm_sql_result_output (const bm_sql_result_t *self, const char *parameter);
 const bm_sql_messages_t *bm_sql_result_messages (const bm_sql_result_t *self);
-const bm_sql_message_t *bm_sql_result_message (const bm_sql_result_t *self, int number); /* or NULL */
+const bm_sql_message_t *
+bm_sql_result_message (const bm_sql_result_t *self, int number); /* or NULL */
 /*  The first message of severity > 10 that is not 3013 or another message that always comes last; or NULL. */
 const bm_sql_message_t *bm_sql_result_cause (const bm_sql_result_t *self);
 
