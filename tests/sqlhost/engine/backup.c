@@ -205,6 +205,7 @@ s_begin (s_job_t *job, sh_db_t *db, sh_error_t *error)
 {
     sh_instance_t *instance = job->session->instance;
     s_fill_header (job, db);
+    job->writer.hold_after = sh_fault_locked (instance, SH_FAULT_BACKUP_HOLD_AFTER);
     job->writer.drop = sh_fault_count_locked (instance, SH_FAULT_DROP_BACKUP);
     if (job->backup->log) {
         job->header.first_lsn = db->chain_lsn;

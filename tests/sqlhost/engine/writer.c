@@ -145,17 +145,13 @@ s_write_failed (const sh_writer_t *self, int i, int number, sh_error_t *error)
     return sh_fail (error, 3202, 16, 1, "Write on \"%s\" failed: %s", self->paths[i], os);
 }
 
-typedef struct {
-    sh_instance_t *instance;
-    int64_t written;
-} s_hold_t;
-
+/*  A backup keeps the value that it began with, so that a test can hold one and let others pass. */
 static bool
 s_not_held (void *arg)
 {
-    const s_hold_t *hold = arg;
-    int64_t after = sh_fault_locked (hold->instance, SH_FAULT_BACKUP_HOLD_AFTER);
-    return after == 0 || hold->written < after;
+    const sh_writer_t *self = arg;
+    return self->hold_after == 0 || self->written < self->hold_after ||
+           sh_fault_locked (self->session->instance, SH_FAULT_BACKUP_HOLD_AFTER) == 0;
 }
 
 /*  After each write: a slow disk, a held backup, a dropped session; and whoever wants us to
@@ -164,7 +160,6 @@ static sh_status_t
 s_after_write (sh_writer_t *self, sh_error_t *error)
 {
     sh_esession_t *session = self->session;
-    s_hold_t hold = {.instance = session->instance, .written = self->written};
     sh_lock_instance (session->instance);
     if (self->drop)
         session->killed = session->dropped = true;
@@ -173,8 +168,8 @@ s_after_write (sh_writer_t *self, sh_error_t *error)
     if (status == SH_OK && rate > 0)
         status = sh_esession_wait_locked (
             session, "BACKUPIO", self->began_ms + self->written * 1000 / rate, NULL, NULL, error);
-    if (status == SH_OK && !s_not_held (&hold))
-        status = sh_esession_wait_locked (session, "BACKUPIO", -1, s_not_held, &hold, error);
+    if (status == SH_OK && !s_not_held (self))
+        status = sh_esession_wait_locked (session, "BACKUPIO", -1, s_not_held, self, error);
     sh_unlock_instance (session->instance);
     return status;
 }

@@ -266,17 +266,22 @@ a_full_that_ran_while_work_went_on_joins_the_logs (void **state)
     fx_change (fx->s[0], fx->db, "T", 1, "changed");
     assert_true (sh_fault_set (fx->instance, "backup_hold_after", "100000000"));
     fx_backup (fx, fx->db, true, "1.trn");
+    fx_insert (fx->s[0], fx->db, "T", 4, "in both");
+    fx_ok (sh_instance_checkpoint (fx->instance, &full.error), &full.error);
     assert_true (sh_fault_set (fx->instance, "backup_hold_after", "off"));
     fx_join (&full);
     fx_ok (full.status, &full.error);
+    assert_int_equal (s_open (&cut, fx, "b.bak", NULL), SH_CUT_OK);
+    s_expect (&cut, "T", "1=changed 2=meanwhile 4=in both ");
+    sh_cut_close (&cut.cut);
     fx_insert (fx->s[0], fx->db, "T", 3, "after");
     s_mark (fx, "m");
     fx_backup (fx, fx->db, true, "2.trn");
     assert_int_equal (s_open (&cut, fx, "b.bak 1.trn 2.trn", "m"), SH_CUT_OK);
-    s_expect (&cut, "T", "1=changed 2=meanwhile 3=after ");
+    s_expect (&cut, "T", "1=changed 2=meanwhile 4=in both 3=after ");
     sh_cut_close (&cut.cut);
     assert_int_equal (s_open (&cut, fx, "a.bak 1.trn 2.trn", "m"), SH_CUT_OK);
-    s_expect (&cut, "T", "1=changed 2=meanwhile 3=after ");
+    s_expect (&cut, "T", "1=changed 2=meanwhile 4=in both 3=after ");
     sh_cut_close (&cut.cut);
 }
 

@@ -312,6 +312,21 @@ others_wait_for_open_ddl_and_then_see_its_outcome (void **state)
     fx_expect (fx_read (fx->s[1], fx->db, "T"), "");
 }
 
+static void
+a_table_is_not_dropped_under_a_session_that_reads_it (void **state)
+{
+    fx_t *fx = *state;
+    sh_error_t error = {0};
+    sh_table_t *table = fx_table (fx->s[1], fx->db, "T");
+    fx_begin (fx->s[0]);
+    sh_esession_set_lock_timeout (fx->s[0], 0);
+    assert_int_equal (sh_table_drop (fx->s[0], fx->db, NULL, "T", &error), SH_ERROR);
+    assert_int_equal (error.number, 1222);
+    sh_table_close (fx->s[1], &table);
+    fx_ok (sh_table_drop (fx->s[0], fx->db, NULL, "T", &error), &error);
+    fx_commit (fx->s[0]);
+}
+
 /*  ---- keys ---- */
 
 static void
@@ -470,6 +485,7 @@ main (void)
         FX_TEST (holdlock_lets_others_read_but_not_insert),
         FX_TEST (updlock_stops_a_second_updlock_but_no_reader),
         FX_TEST (others_wait_for_open_ddl_and_then_see_its_outcome),
+        FX_TEST (a_table_is_not_dropped_under_a_session_that_reads_it),
         FX_TEST (a_duplicate_key_waits_for_the_other_transaction),
         FX_TEST (a_changed_row_is_reported_and_not_overwritten),
         FX_TEST (application_locks_answer_as_sp_getapplock_does),
