@@ -174,7 +174,7 @@ s_set (const bm_door_t *self, const bm_door_trial_t *trial, bm_error_t *error)
     zsock_set_sndhwm (self->socket, S_QUEUE);
     zsock_set_rcvhwm (self->socket, S_QUEUE);
     zsock_set_router_mandatory (self->socket, 1);
-    zsock_set_ipv6 (self->socket, 1);
+    zsock_set_ipv6 (self->socket, strchr (self->config->bind, '[') ? 1 : 0);
     /*  A frame a little over our limit is answered as a bad request; one far over it costs its sender the connection. */
     zsock_set_maxmsgsize (self->socket, 2 * BM_LIMIT_WIRE_BYTES);
     zsock_set_heartbeat_ivl (self->socket, 5000);

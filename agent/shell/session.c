@@ -303,6 +303,7 @@ s_introduce (bm_session_t *self, bm_sql_t *sql, bm_error_t *error)
         const char *version = bm_sql_result_text (result, set, 0, "bm_version");
         self->version = version ? (int)strtol (version, NULL, 10) : 0;
         status = BM_OK;
+        memset (error, 0, sizeof *error); /* that dm_exec_sessions is hidden is no failure */
     } else if (status == BM_OK)
         status =
             bm_fail (error, BM_SQL_FAILED, "%s did not say its @@SPID", self->instance->server);
