@@ -2,7 +2,7 @@
  *  Every order of answers, losses, refusals, time-outs and a lost lock over a round of two instances, with the real core:
  *  each reachable state is visited once, and each step is held against what may be believed (I8, I9). The instances
  *  differ, to keep the number of states small: only the first tells the rarer things (a missing second sample, a commit
- *  answered as unknown, a mark that was dropped), only the second may have no tracking.
+ *  answered late or as unknown, a refusal after COMMIT, a mark that was dropped), only the second may have no tracking.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -272,9 +272,10 @@ s_add_answers (s_moves_t *moves, const bm_round_t *round, size_t i)
         s_add (moves, (bm_event_t){.kind = BM_EVENT_SAMPLED, .instance = i, .ok = true});
     else
         s_add_yes_no (moves, answers[state], i);
-    s_add (moves, (bm_event_t){.kind = BM_EVENT_REFUSED,
-                               .instance = i,
-                               .order = greeting ? BM_ACTION_SEND_GREET : orders[state]});
+    if (i == 0 || state < BM_ROUND_COMMITTING)
+        s_add (moves, (bm_event_t){.kind = BM_EVENT_REFUSED,
+                                   .instance = i,
+                                   .order = greeting ? BM_ACTION_SEND_GREET : orders[state]});
 }
 
 static void
@@ -292,7 +293,7 @@ s_list_moves (const s_run_t *run, s_moves_t *moves)
         if (instance->waiting)
             s_add_answers (moves, round, i);
         s_add (moves, (bm_event_t){.kind = BM_EVENT_AGENT_LOST, .instance = i});
-        bool late = state > BM_ROUND_COMMITTING && instance->commit_sent &&
+        bool late = i == 0 && state > BM_ROUND_COMMITTING && instance->commit_sent &&
                     instance->commit == BM_COMMIT_UNASKED;
         if (late && instance->proof.in == 0)
             s_add (moves, (bm_event_t){.kind = BM_EVENT_COMMITTED,
