@@ -22,7 +22,7 @@ typedef struct {
     const sh_backup_t *backup;
     sh_writer_t writer;
     sh_backup_header_t header;
-    sh_buffer_t catalog;
+    sh_bytes_t catalog;
     s_line_t *lines;
     size_t line_count, line_capacity;
     int64_t done, total; /* progress: rows or records */
@@ -195,7 +195,7 @@ s_write_checkpoint (sh_instance_t *instance, const sh_db_t *db, int64_t *lsn, sh
     sh_record_t record = {.time = sh_ticks_local (), .parts = &part, .part_count = 1};
     sh_status_t status = sh_log_write (instance, &record, 1, error);
     *lsn = record.lsn;
-    sh_buffer_free (&part.body);
+    sh_bytes_free (&part.body);
     return status;
 }
 
@@ -241,7 +241,7 @@ s_progress (s_job_t *job)
 static sh_status_t
 s_write_rows (s_job_t *job, sh_error_t *error)
 {
-    sh_buffer_t item = {0};
+    sh_bytes_t item = {0};
     sh_status_t status =
         sh_writer_put (&job->writer, SH_CHUNK_CATALOG, job->catalog.data, job->catalog.size, error);
     for (size_t i = 0; i < job->line_count && status == SH_OK; i++) {
@@ -255,7 +255,7 @@ s_write_rows (s_job_t *job, sh_error_t *error)
         if (job->writer.sequence != before)
             s_progress (job);
     }
-    sh_buffer_free (&item);
+    sh_bytes_free (&item);
     return status;
 }
 
@@ -263,7 +263,7 @@ static bool
 s_write_record (void *arg, const sh_log_row_t *row)
 {
     s_job_t *job = arg;
-    sh_buffer_t item = {0};
+    sh_bytes_t item = {0};
     sh_put_i64 (&item, row->lsn);
     sh_put_i64 (&item, row->xid);
     sh_put_i64 (&item, row->time);
@@ -274,7 +274,7 @@ s_write_record (void *arg, const sh_log_row_t *row)
     sh_put (&item, row->body, row->size);
     uint32_t before = job->writer.sequence;
     job->status = sh_writer_put (&job->writer, SH_CHUNK_LOG, item.data, item.size, job->error);
-    sh_buffer_free (&item);
+    sh_bytes_free (&item);
     job->done++;
     if (job->writer.sequence != before)
         s_progress (job);
@@ -447,7 +447,7 @@ sh_backup (sh_esession_t *session, const sh_backup_t *backup, sh_backup_result_t
            sh_error_t *error)
 {
     sh_error_t own = {0};
-    s_job_t *job = sh_alloc (sizeof *job);
+    s_job_t *job = sh_mem_alloc (sizeof *job);
     sh_db_t *db = NULL;
     job->session = session;
     job->backup = backup;
@@ -467,7 +467,7 @@ sh_backup (sh_esession_t *session, const sh_backup_t *backup, sh_backup_result_t
     for (size_t i = 0; i < job->line_count; i++)
         sh_row_drop (job->lines[i].row);
     free (job->lines);
-    sh_buffer_free (&job->catalog);
+    sh_bytes_free (&job->catalog);
     free (job);
     return status;
 }

@@ -119,15 +119,15 @@ sh_status_t
 sh_cursor_open (sh_esession_t *session, sh_table_t *table, const sh_scan_t *scan, sh_cursor_t **out,
                 sh_error_t *error)
 {
-    sh_cursor_t *self = sh_alloc (sizeof *self);
+    sh_cursor_t *self = sh_mem_alloc (sizeof *self);
     size_t count = (size_t)scan->equal_count;
     self->session = session;
     self->table = table;
     self->isolation = scan->isolation;
     self->hints = scan->hints;
     self->equal_count = scan->equal_count;
-    self->equal_columns = sh_alloc (count * sizeof *self->equal_columns);
-    self->equal_values = sh_alloc (count * sizeof *self->equal_values);
+    self->equal_columns = sh_mem_alloc (count * sizeof *self->equal_columns);
+    self->equal_values = sh_mem_alloc (count * sizeof *self->equal_values);
     for (size_t i = 0; i < count; i++) {
         self->equal_columns[i] = scan->equal_columns[i];
         self->equal_values[i] = sh_value_copy (&scan->equal_values[i]);

@@ -65,7 +65,7 @@ s_set_of (s_work_t *work, const sh_backup_header_t *header)
     s_set_t *set = &work->sets[work->set_count++];
     memset (set, 0, sizeof *set);
     set->header = *header;
-    set->stripes = sh_alloc ((size_t)header->family_count * sizeof *set->stripes);
+    set->stripes = sh_mem_alloc ((size_t)header->family_count * sizeof *set->stripes);
     return set;
 }
 
@@ -432,11 +432,11 @@ sh_cut_status_t
 sh_cut_open (sh_cut_t **out, const sh_cut_options_t *options, sh_error_t *error)
 {
     sh_error_t own = {0};
-    s_work_t *work = sh_alloc (sizeof *work);
+    s_work_t *work = sh_mem_alloc (sizeof *work);
     *out = NULL;
     work->options = options;
     work->error = error ? error : &own;
-    work->cut = sh_alloc (sizeof *work->cut);
+    work->cut = sh_mem_alloc (sizeof *work->cut);
     work->cut->image = sh_image_new (0);
     sh_cut_status_t status = SH_CUT_USAGE;
     if (options->file_count == 0)

@@ -132,7 +132,7 @@ sh_db_list (sh_instance_t *instance, sh_db_info_t **out)
 {
     sh_lock_instance (instance);
     size_t count = instance->db_count;
-    *out = sh_alloc (count * sizeof **out);
+    *out = sh_mem_alloc (count * sizeof **out);
     for (size_t i = 0; i < count; i++)
         s_describe (instance, instance->dbs[i], &(*out)[i]);
     sh_unlock_instance (instance);
@@ -153,7 +153,7 @@ sh_db_t *
 sh_db_make (sh_instance_t *self, int id, const char *name, sh_recovery_t recovery,
             sh_error_t *error)
 {
-    sh_db_t *db = sh_alloc (sizeof *db);
+    sh_db_t *db = sh_mem_alloc (sizeof *db);
     db->info.id = id;
     sh_copy (db->info.name, sizeof db->info.name, name);
     sh_copy (db->info.owner, sizeof db->info.owner, "sa");

@@ -142,7 +142,7 @@ typedef struct {
 typedef struct {
     s_line_t *lines;
     size_t count, capacity;
-    sh_buffer_t catalog;
+    sh_bytes_t catalog;
     int *dropped;
     size_t dropped_count;
     int64_t applied;
@@ -218,7 +218,7 @@ s_write_lines (sqlite3 *sqlite, const s_work_t *work)
                                     &put, NULL) == SQLITE_OK &&
                 sqlite3_prepare_v2 (sqlite, "DELETE FROM line WHERE tab = ? AND rid = ?", -1,
                                     &remove, NULL) == SQLITE_OK;
-    sh_buffer_t body = {0};
+    sh_bytes_t body = {0};
     for (size_t i = 0; done && i < work->count; i++) {
         const s_line_t *line = &work->lines[i];
         sqlite3_stmt *statement = line->row ? put : remove;
@@ -234,7 +234,7 @@ s_write_lines (sqlite3 *sqlite, const s_work_t *work)
     }
     sqlite3_finalize (put);
     sqlite3_finalize (remove);
-    sh_buffer_free (&body);
+    sh_bytes_free (&body);
     return done;
 }
 
@@ -286,7 +286,7 @@ sh_data_checkpoint (sh_instance_t *instance, sh_db_t *db, sh_error_t *error)
         sh_row_drop (work.lines[i].row);
     free (work.lines);
     free (work.dropped);
-    sh_buffer_free (&work.catalog);
+    sh_bytes_free (&work.catalog);
     sh_lock_instance (instance);
     if (done)
         db->applied = work.applied;

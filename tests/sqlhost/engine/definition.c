@@ -14,32 +14,33 @@ void
 sh_column_copy (sh_column_t *out, const sh_column_t *in)
 {
     *out = *in;
-    out->name = sh_strdup (in->name);
-    out->default_name = sh_strdup (in->default_name);
-    out->default_text = sh_strdup (in->default_text);
-    out->computed_text = sh_strdup (in->computed_text);
+    out->name = sh_mem_strdup (in->name);
+    out->default_name = sh_mem_strdup (in->default_name);
+    out->default_text = sh_mem_strdup (in->default_text);
+    out->computed_text = sh_mem_strdup (in->computed_text);
 }
 
 sh_table_def_t *
 sh_def_copy (const sh_table_def_t *def)
 {
-    sh_table_def_t *copy = sh_alloc (sizeof *copy);
+    sh_table_def_t *copy = sh_mem_alloc (sizeof *copy);
     *copy = *def;
-    copy->schema = sh_strdup (def->schema ? def->schema : "dbo");
-    copy->name = sh_strdup (def->name);
-    sh_column_t *columns = sh_alloc ((size_t)def->column_count * sizeof *columns);
+    copy->schema = sh_mem_strdup (def->schema ? def->schema : "dbo");
+    copy->name = sh_mem_strdup (def->name);
+    sh_column_t *columns = sh_mem_alloc ((size_t)def->column_count * sizeof *columns);
     for (int i = 0; i < def->column_count; i++)
         sh_column_copy (&columns[i], &def->columns[i]);
-    sh_index_t *indexes = sh_alloc ((size_t)def->index_count * sizeof *indexes);
+    sh_index_t *indexes = sh_mem_alloc ((size_t)def->index_count * sizeof *indexes);
     for (int i = 0; i < def->index_count; i++) {
         indexes[i] = def->indexes[i];
-        indexes[i].name = sh_strdup (def->indexes[i].name);
+        indexes[i].name = sh_mem_strdup (def->indexes[i].name);
     }
-    sh_constraint_t *constraints = sh_alloc ((size_t)def->constraint_count * sizeof *constraints);
+    sh_constraint_t *constraints =
+        sh_mem_alloc ((size_t)def->constraint_count * sizeof *constraints);
     for (int i = 0; i < def->constraint_count; i++) {
-        constraints[i].name = sh_strdup (def->constraints[i].name);
-        constraints[i].kind = sh_strdup (def->constraints[i].kind);
-        constraints[i].text = sh_strdup (def->constraints[i].text);
+        constraints[i].name = sh_mem_strdup (def->constraints[i].name);
+        constraints[i].kind = sh_mem_strdup (def->constraints[i].kind);
+        constraints[i].text = sh_mem_strdup (def->constraints[i].text);
     }
     copy->columns = columns;
     copy->indexes = indexes;
@@ -86,7 +87,7 @@ sh_def_identity (const sh_table_def_t *def)
 /*  ---- bytes ---- */
 
 static void
-s_put_column (sh_buffer_t *out, const sh_column_t *column)
+s_put_column (sh_bytes_t *out, const sh_column_t *column)
 {
     sh_put_text (out, column->name);
     sh_put_u8 (out, (uint8_t)column->type.id);
@@ -123,7 +124,7 @@ s_get_column (sh_reader_t *in, sh_column_t *column)
 }
 
 static void
-s_put_index (sh_buffer_t *out, const sh_index_t *index)
+s_put_index (sh_bytes_t *out, const sh_index_t *index)
 {
     sh_put_text (out, index->name);
     sh_put_u8 (out, (uint8_t)(index->unique | index->primary_key << 1 |
@@ -159,7 +160,7 @@ s_get_index (sh_reader_t *in, sh_index_t *index, int column_count)
 }
 
 void
-sh_def_put (sh_buffer_t *out, const sh_table_def_t *def)
+sh_def_put (sh_bytes_t *out, const sh_table_def_t *def)
 {
     sh_put_text (out, def->schema);
     sh_put_text (out, def->name);
@@ -192,22 +193,23 @@ s_get_count (sh_reader_t *in, int most)
 sh_table_def_t *
 sh_def_read (sh_reader_t *in)
 {
-    sh_table_def_t *def = sh_alloc (sizeof *def);
+    sh_table_def_t *def = sh_mem_alloc (sizeof *def);
     def->schema = sh_get_text (in);
     def->name = sh_get_text (in);
     def->object_id = (int)sh_get_u32 (in);
     def->created = sh_get_i64 (in);
     def->modified = sh_get_i64 (in);
     def->column_count = s_get_count (in, SH_COLUMNS_MAX);
-    sh_column_t *columns = sh_alloc ((size_t)def->column_count * sizeof *columns);
+    sh_column_t *columns = sh_mem_alloc ((size_t)def->column_count * sizeof *columns);
     for (int i = 0; i < def->column_count; i++)
         s_get_column (in, &columns[i]);
     def->index_count = s_get_count (in, SH_INDEXES_MAX);
-    sh_index_t *indexes = sh_alloc ((size_t)def->index_count * sizeof *indexes);
+    sh_index_t *indexes = sh_mem_alloc ((size_t)def->index_count * sizeof *indexes);
     for (int i = 0; i < def->index_count; i++)
         s_get_index (in, &indexes[i], def->column_count);
     def->constraint_count = s_get_count (in, UINT16_MAX);
-    sh_constraint_t *constraints = sh_alloc ((size_t)def->constraint_count * sizeof *constraints);
+    sh_constraint_t *constraints =
+        sh_mem_alloc ((size_t)def->constraint_count * sizeof *constraints);
     for (int i = 0; i < def->constraint_count; i++) {
         constraints[i].name = sh_get_text (in);
         constraints[i].kind = sh_get_text (in);
@@ -230,14 +232,14 @@ sh_def_read (sh_reader_t *in)
 sh_node_t *
 sh_node_new (const sh_module_t *module)
 {
-    sh_node_t *node = sh_alloc (sizeof *node);
+    sh_node_t *node = sh_mem_alloc (sizeof *node);
     node->body = *module;
-    node->body.schema = sh_strdup (module->schema ? module->schema : "dbo");
-    node->body.name = sh_strdup (module->name);
-    node->body.kind = sh_strdup (module->kind);
-    node->body.parent = sh_strdup (module->parent);
-    node->body.text = sh_strdup (module->text);
-    node->body.extra = sh_strdup (module->extra);
+    node->body.schema = sh_mem_strdup (module->schema ? module->schema : "dbo");
+    node->body.name = sh_mem_strdup (module->name);
+    node->body.kind = sh_mem_strdup (module->kind);
+    node->body.parent = sh_mem_strdup (module->parent);
+    node->body.text = sh_mem_strdup (module->text);
+    node->body.extra = sh_mem_strdup (module->extra);
     node->body.version = (uint64_t)sh_serial_next ();
     const char *kind = node->body.kind;
     node->shares_names = strcmp (kind, "P") == 0 || strcmp (kind, "FN") == 0 ||
@@ -268,7 +270,7 @@ sh_node_drop (sh_node_t *node)
 }
 
 void
-sh_module_write (sh_buffer_t *out, const sh_module_t *module)
+sh_module_write (sh_bytes_t *out, const sh_module_t *module)
 {
     sh_put_text (out, module->schema);
     sh_put_text (out, module->name);

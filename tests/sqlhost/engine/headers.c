@@ -40,7 +40,7 @@ sh_backup_headers (const char *path, sh_backup_header_t **out, size_t *count, sh
     sh_status_t status = s_scan (path, &found, error);
     if (status != SH_OK)
         return status;
-    *out = sh_alloc (found.set_count * sizeof **out);
+    *out = sh_mem_alloc (found.set_count * sizeof **out);
     *count = found.set_count;
     for (size_t i = 0; i < found.set_count; i++)
         (*out)[i] = found.sets[i].header;

@@ -8,7 +8,7 @@
 sh_image_t *
 sh_image_new (int db_id)
 {
-    sh_image_t *self = sh_alloc (sizeof *self);
+    sh_image_t *self = sh_mem_alloc (sizeof *self);
     self->db_id = db_id;
     self->next_object_id = 245575913;
     return self;
@@ -146,7 +146,7 @@ sh_image_node_by_id (const sh_image_t *self, int object_id)
 /*  ---- the catalog as bytes ---- */
 
 void
-sh_image_put_catalog (sh_buffer_t *out, const sh_image_t *self)
+sh_image_put_catalog (sh_bytes_t *out, const sh_image_t *self)
 {
     uint32_t tables = 0, nodes = 0;
     for (size_t i = 0; i < self->table_count; i++)
@@ -201,7 +201,7 @@ sh_image_read_catalog (sh_image_t *self, const void *data, size_t size)
 /*  ---- log records ---- */
 
 void
-sh_op_row (sh_buffer_t *out, int op, int object_id, int64_t rid, const sh_row_t *row)
+sh_op_row (sh_bytes_t *out, int op, int object_id, int64_t rid, const sh_row_t *row)
 {
     sh_put_u8 (out, (uint8_t)op);
     sh_put_u32 (out, (uint32_t)object_id);
@@ -211,7 +211,7 @@ sh_op_row (sh_buffer_t *out, int op, int object_id, int64_t rid, const sh_row_t 
 }
 
 void
-sh_op_identity (sh_buffer_t *out, const sh_table_t *table)
+sh_op_identity (sh_bytes_t *out, const sh_table_t *table)
 {
     sh_put_u8 (out, SH_OP_IDENTITY);
     sh_put_u32 (out, (uint32_t)table->def->object_id);
@@ -220,7 +220,7 @@ sh_op_identity (sh_buffer_t *out, const sh_table_t *table)
 }
 
 void
-sh_op_end (sh_buffer_t *out, const uint32_t counts[3])
+sh_op_end (sh_bytes_t *out, const uint32_t counts[3])
 {
     sh_put_u8 (out, SH_OP_END);
     for (int i = 0; i < 3; i++)

@@ -32,7 +32,7 @@ typedef struct {
 sh_row_t *sh_row_new (const sh_value_t *values, int count); /* deep copy */
 sh_row_t *sh_row_hold (sh_row_t *row);                      /* NULL is fine */
 void sh_row_drop (sh_row_t *row);                           /* NULL is fine */
-void sh_row_put (sh_buffer_t *out, const sh_row_t *row);
+void sh_row_put (sh_bytes_t *out, const sh_row_t *row);
 sh_row_t *sh_row_read (sh_reader_t *in); /* NULL when damaged */
 
 /*  ---- tables ---- */
@@ -84,7 +84,7 @@ const sh_table_def_t *sh_table_swap_def (sh_table_t *table, const sh_table_def_t
 
 sh_table_def_t *sh_def_copy (const sh_table_def_t *def);
 void sh_def_free (const sh_table_def_t *def);
-void sh_def_put (sh_buffer_t *out, const sh_table_def_t *def);
+void sh_def_put (sh_bytes_t *out, const sh_table_def_t *def);
 sh_table_def_t *sh_def_read (sh_reader_t *in); /* NULL when damaged */
 /*  Deep copies of parts; the target's strings must not be owned yet. */
 void sh_column_copy (sh_column_t *out, const sh_column_t *in);
@@ -122,7 +122,7 @@ typedef struct {
 sh_node_t *sh_node_new (const sh_module_t *module);
 sh_node_t *sh_node_hold (sh_node_t *node);
 void sh_node_drop (sh_node_t *node);
-void sh_module_write (sh_buffer_t *out, const sh_module_t *module);
+void sh_module_write (sh_bytes_t *out, const sh_module_t *module);
 sh_node_t *sh_node_read (sh_reader_t *in);
 
 /*  ---- the image ---- */
@@ -156,7 +156,7 @@ sh_node_t *sh_image_node (const sh_image_t *self, const char *kind, const char *
 bool sh_name_equal (const char *a, const char *b);
 
 /*  The committed catalog as bytes, and back into an empty image (false: damaged). */
-void sh_image_put_catalog (sh_buffer_t *out, const sh_image_t *self);
+void sh_image_put_catalog (sh_bytes_t *out, const sh_image_t *self);
 bool sh_image_read_catalog (sh_image_t *self, const void *data, size_t size);
 
 /*  ---- log records ---- */
@@ -175,9 +175,9 @@ enum {
     SH_OP_END = 'Z'       /* inserts, updates, deletes */
 };
 
-void sh_op_row (sh_buffer_t *out, int op, int object_id, int64_t rid, const sh_row_t *row);
-void sh_op_identity (sh_buffer_t *out, const sh_table_t *table);
-void sh_op_end (sh_buffer_t *out, const uint32_t counts[3]);
+void sh_op_row (sh_bytes_t *out, int op, int object_id, int64_t rid, const sh_row_t *row);
+void sh_op_identity (sh_bytes_t *out, const sh_table_t *table);
+void sh_op_end (sh_bytes_t *out, const uint32_t counts[3]);
 
 /*  Applies a part. False, and text says why, on anything that does not fit: an unknown table, a row
  *  that is there already or is not there, wrong counts, damage. The image is then half changed. */

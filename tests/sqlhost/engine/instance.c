@@ -193,7 +193,7 @@ s_stored_name (sh_instance_t *self)
     if (sqlite3_prepare_v2 (self->log.sqlite, "SELECT value FROM setting WHERE name = 'server'", -1,
                             &statement, NULL) == SQLITE_OK &&
         sqlite3_step (statement) == SQLITE_ROW)
-        name = sh_strdup ((const char *)sqlite3_column_text (statement, 0));
+        name = sh_mem_strdup ((const char *)sqlite3_column_text (statement, 0));
     sqlite3_finalize (statement);
     return name;
 }
@@ -214,7 +214,7 @@ static void
 s_name (sh_instance_t *self, const char *given)
 {
     char *stored = s_stored_name (self);
-    self->name = sh_strdup (given ? given : stored ? stored : "SQLHOST");
+    self->name = sh_mem_strdup (given ? given : stored ? stored : "SQLHOST");
     free (stored);
     s_store_name (self);
     sh_copy (self->machine, sizeof self->machine, self->name);
@@ -293,9 +293,9 @@ s_free (sh_instance_t *self)
 sh_status_t
 sh_instance_open (sh_instance_t **out, const sh_options_t *options, sh_error_t *error)
 {
-    sh_instance_t *self = sh_alloc (sizeof *self);
+    sh_instance_t *self = sh_mem_alloc (sizeof *self);
     self->directory_lock = -1;
-    self->directory = sh_strdup (options->directory);
+    self->directory = sh_mem_strdup (options->directory);
     self->fsync = options->fsync;
     self->started = sh_ticks_local ();
     s_conditions_make (self);

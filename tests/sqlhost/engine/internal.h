@@ -212,7 +212,7 @@ typedef struct {
 typedef struct {
     int db_id;
     bool marked;
-    sh_buffer_t body;
+    sh_bytes_t body;
 } sh_part_t;
 
 typedef struct {

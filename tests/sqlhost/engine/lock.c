@@ -150,7 +150,7 @@ s_spread (sh_lock_table_t *table)
     size_t old_count = table->bucket_count;
     sh_lock_t **old = table->buckets;
     table->bucket_count = old_count ? old_count * 4 : 256;
-    table->buckets = sh_alloc (table->bucket_count * sizeof (sh_lock_t *));
+    table->buckets = sh_mem_alloc (table->bucket_count * sizeof (sh_lock_t *));
     for (size_t i = 0; i < old_count; i++)
         while (old[i]) {
             sh_lock_t *lock = old[i];
@@ -172,9 +172,9 @@ s_make (sh_lock_table_t *table, const sh_lock_key_t *key, uint64_t hash)
         table->spare = lock->next;
         memset (lock, 0, sizeof *lock);
     } else
-        lock = sh_alloc (sizeof *lock);
+        lock = sh_mem_alloc (sizeof *lock);
     lock->key = *key;
-    lock->key.name = sh_strdup (key->name);
+    lock->key.name = sh_mem_strdup (key->name);
     lock->hash = hash;
     sh_lock_t **bucket = &table->buckets[hash & (table->bucket_count - 1)];
     lock->next = *bucket;
@@ -226,7 +226,7 @@ s_grant (sh_lock_t *lock, sh_esession_t *session, sh_owner_t owner, unsigned mod
 {
     sh_grant_t *grant = s_grant_of (lock, session, owner);
     if (!grant) {
-        grant = sh_alloc (sizeof *grant);
+        grant = sh_mem_alloc (sizeof *grant);
         grant->lock = lock;
         grant->session = session;
         grant->owner = owner;

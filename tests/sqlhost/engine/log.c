@@ -276,7 +276,7 @@ sh_log_read (sqlite3 *sqlite, int db_id, int64_t from, int64_t to,
 /*  ---- databases ---- */
 
 static void
-s_put_db (sh_buffer_t *out, const sh_db_t *db)
+s_put_db (sh_bytes_t *out, const sh_db_t *db)
 {
     const sh_db_info_t *info = &db->info;
     sh_put_text (out, info->owner);
@@ -338,7 +338,7 @@ sh_status_t
 sh_log_save_db (sh_instance_t *instance, const sh_db_t *db, sh_error_t *error)
 {
     sqlite3 *sqlite = instance->log.sqlite;
-    sh_buffer_t body = {0};
+    sh_bytes_t body = {0};
     s_put_db (&body, db);
     sqlite3_stmt *statement = s_prepare (sqlite, "INSERT OR REPLACE INTO db VALUES (?, ?, ?)");
     sqlite3_bind_int (statement, 1, db->info.id);
@@ -346,7 +346,7 @@ sh_log_save_db (sh_instance_t *instance, const sh_db_t *db, sh_error_t *error)
     sqlite3_bind_blob64 (statement, 3, body.data, body.size, SQLITE_STATIC);
     bool done = sqlite3_step (statement) == SQLITE_DONE;
     sqlite3_finalize (statement);
-    sh_buffer_free (&body);
+    sh_bytes_free (&body);
     return done ? SH_OK : s_fail (sqlite, "storing a database's state", error);
 }
 
@@ -368,7 +368,7 @@ sh_log_load_dbs (sh_instance_t *instance, sh_error_t *error)
         s_prepare (instance->log.sqlite, "SELECT id, name, info FROM db ORDER BY id");
     sh_status_t status = SH_OK;
     while (status == SH_OK && sqlite3_step (statement) == SQLITE_ROW) {
-        sh_db_t *db = sh_alloc (sizeof *db);
+        sh_db_t *db = sh_mem_alloc (sizeof *db);
         db->info.id = sqlite3_column_int (statement, 0);
         sh_copy (db->info.name, sizeof db->info.name,
                  (const char *)sqlite3_column_text (statement, 1));

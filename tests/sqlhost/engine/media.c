@@ -36,7 +36,7 @@ sh_os_error (int number, char *out, size_t size)
 /*  ---- chunks ---- */
 
 static void
-s_put_head (sh_buffer_t *out, const sh_chunk_t *chunk)
+s_put_head (sh_bytes_t *out, const sh_chunk_t *chunk)
 {
     sh_put (out, "SHCK", 4);
     sh_put_u8 (out, chunk->type);
@@ -51,19 +51,19 @@ s_put_head (sh_buffer_t *out, const sh_chunk_t *chunk)
 static uint32_t
 s_crc (const sh_chunk_t *chunk, const void *stored)
 {
-    sh_buffer_t head = {0};
+    sh_bytes_t head = {0};
     sh_chunk_t plain = *chunk;
     plain.crc = 0;
     s_put_head (&head, &plain);
     uLong crc = crc32 (0, head.data + 4, SH_CHUNK_HEAD - 4);
     if (chunk->stored)
         crc = crc32 (crc, stored, chunk->stored);
-    sh_buffer_free (&head);
+    sh_bytes_free (&head);
     return (uint32_t)crc;
 }
 
 void
-sh_chunk_make (sh_buffer_t *out, uint8_t type, uint32_t sequence, bool deflate, const void *data,
+sh_chunk_make (sh_bytes_t *out, uint8_t type, uint32_t sequence, bool deflate, const void *data,
                size_t size)
 {
     sh_chunk_t chunk = {
@@ -71,7 +71,7 @@ sh_chunk_make (sh_buffer_t *out, uint8_t type, uint32_t sequence, bool deflate, 
     uint8_t *packed = NULL;
     if (deflate && size > 0) {
         uLongf packed_size = compressBound ((uLong)size);
-        packed = sh_alloc (packed_size);
+        packed = sh_mem_alloc (packed_size);
         if (compress2 (packed, &packed_size, data, (uLong)size, 1) == Z_OK && packed_size < size) {
             chunk.deflated = true;
             chunk.stored = (uint32_t)packed_size;
@@ -85,9 +85,9 @@ sh_chunk_make (sh_buffer_t *out, uint8_t type, uint32_t sequence, bool deflate, 
 }
 
 static sh_chunk_status_t
-s_read_payload (FILE *file, const sh_chunk_t *chunk, sh_buffer_t *payload)
+s_read_payload (FILE *file, const sh_chunk_t *chunk, sh_bytes_t *payload)
 {
-    uint8_t *stored = sh_alloc ((size_t)chunk->stored + 1);
+    uint8_t *stored = sh_mem_alloc ((size_t)chunk->stored + 1);
     sh_chunk_status_t status = SH_CHUNK_OK;
     payload->size = 0;
     if (fread (stored, 1, chunk->stored, file) != chunk->stored)
@@ -98,7 +98,7 @@ s_read_payload (FILE *file, const sh_chunk_t *chunk, sh_buffer_t *payload)
         sh_put (payload, stored, chunk->stored);
     else {
         uLongf raw = chunk->raw;
-        uint8_t *plain = sh_alloc ((size_t)chunk->raw + 1);
+        uint8_t *plain = sh_mem_alloc ((size_t)chunk->raw + 1);
         if (uncompress (plain, &raw, stored, chunk->stored) == Z_OK && raw == chunk->raw)
             sh_put (payload, plain, raw);
         else
@@ -123,7 +123,7 @@ s_skip (FILE *file, uint32_t size)
 }
 
 sh_chunk_status_t
-sh_chunk_read (FILE *file, sh_chunk_t *chunk, sh_buffer_t *payload)
+sh_chunk_read (FILE *file, sh_chunk_t *chunk, sh_bytes_t *payload)
 {
     uint8_t head[SH_CHUNK_HEAD];
     size_t got = fread (head, 1, sizeof head, file);
@@ -151,7 +151,7 @@ sh_chunk_read (FILE *file, sh_chunk_t *chunk, sh_buffer_t *payload)
 /*  ---- headers ---- */
 
 void
-sh_media_put (sh_buffer_t *out, const sh_media_t *media)
+sh_media_put (sh_bytes_t *out, const sh_media_t *media)
 {
     sh_put (out, media->guid, 16);
     sh_put_u8 (out, media->family_number);
@@ -186,7 +186,7 @@ s_flags (const sh_backup_header_t *h)
 }
 
 void
-sh_header_put (sh_buffer_t *out, const sh_backup_header_t *h)
+sh_header_put (sh_bytes_t *out, const sh_backup_header_t *h)
 {
     sh_put_text (out, h->name);
     sh_put_text (out, h->description);
@@ -262,7 +262,7 @@ s_header_get (sh_reader_t *in, sh_backup_header_t *h)
 }
 
 void
-sh_trailer_put (sh_buffer_t *out, const sh_backup_header_t *h, uint32_t chunks)
+sh_trailer_put (sh_bytes_t *out, const sh_backup_header_t *h, uint32_t chunks)
 {
     sh_put (out, h->set_guid, 16);
     sh_put_i64 (out, h->finished);
@@ -298,7 +298,7 @@ static bool
 s_find_trailer (FILE *file, sh_set_t *set)
 {
     sh_chunk_t chunk;
-    sh_buffer_t payload = {0};
+    sh_bytes_t payload = {0};
     bool found = false;
     for (;;) {
         long at = ftell (file);
@@ -313,7 +313,7 @@ s_find_trailer (FILE *file, sh_set_t *set)
         }
         break;
     }
-    sh_buffer_free (&payload);
+    sh_bytes_free (&payload);
     return found;
 }
 
@@ -321,7 +321,7 @@ void
 sh_media_scan (FILE *file, sh_scan_result_t *out)
 {
     sh_chunk_t chunk;
-    sh_buffer_t payload = {0};
+    sh_bytes_t payload = {0};
     size_t capacity = 0;
     memset (out, 0, sizeof *out);
     rewind (file);
@@ -351,7 +351,7 @@ sh_media_scan (FILE *file, sh_scan_result_t *out)
         out->sets = sh_grow (out->sets, out->set_count, &capacity, sizeof *out->sets);
         out->sets[out->set_count++] = set;
     }
-    sh_buffer_free (&payload);
+    sh_bytes_free (&payload);
 }
 
 void
@@ -381,7 +381,7 @@ s_read_chunks (const sh_stripe_t *stripes, size_t count, FILE **files,
                bool (*each) (void *arg, uint8_t type, const void *data, size_t size), void *arg,
                sh_error_t *error)
 {
-    sh_buffer_t payload = {0};
+    sh_bytes_t payload = {0};
     sh_status_t status = SH_OK;
     for (uint32_t n = 0; n < stripes[0].set.chunks && status == SH_OK; n++) {
         const sh_stripe_t *stripe = &stripes[n % count];
@@ -394,7 +394,7 @@ s_read_chunks (const sh_stripe_t *stripes, size_t count, FILE **files,
         else if (!each (arg, chunk.type, payload.data, payload.size))
             status = SH_END;
     }
-    sh_buffer_free (&payload);
+    sh_bytes_free (&payload);
     return status;
 }
 

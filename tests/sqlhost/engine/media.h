@@ -36,7 +36,7 @@ typedef struct {
 } sh_chunk_t;
 
 /*  Head and payload of one chunk, ready to be written. */
-void sh_chunk_make (sh_buffer_t *out, uint8_t type, uint32_t sequence, bool deflate,
+void sh_chunk_make (sh_bytes_t *out, uint8_t type, uint32_t sequence, bool deflate,
                     const void *data, size_t size);
 
 typedef enum {
@@ -47,7 +47,7 @@ typedef enum {
 } sh_chunk_status_t;
 
 /*  Reads the next chunk; payload NULL: skips the bytes unchecked. */
-sh_chunk_status_t sh_chunk_read (FILE *file, sh_chunk_t *chunk, sh_buffer_t *payload);
+sh_chunk_status_t sh_chunk_read (FILE *file, sh_chunk_t *chunk, sh_bytes_t *payload);
 
 typedef struct {
     uint8_t guid[16];
@@ -55,7 +55,7 @@ typedef struct {
     bool compressed;
 } sh_media_t;
 
-void sh_media_put (sh_buffer_t *out, const sh_media_t *media);
+void sh_media_put (sh_bytes_t *out, const sh_media_t *media);
 
 typedef struct {
     sh_backup_header_t header;
@@ -76,8 +76,8 @@ typedef struct {
 void sh_media_scan (FILE *file, sh_scan_result_t *out);
 void sh_media_scan_free (sh_scan_result_t *result);
 
-void sh_header_put (sh_buffer_t *out, const sh_backup_header_t *header);
-void sh_trailer_put (sh_buffer_t *out, const sh_backup_header_t *header, uint32_t chunks);
+void sh_header_put (sh_bytes_t *out, const sh_backup_header_t *header);
+void sh_trailer_put (sh_bytes_t *out, const sh_backup_header_t *header, uint32_t chunks);
 
 /*  One stripe of a set to be read. */
 typedef struct {

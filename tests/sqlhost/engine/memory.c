@@ -12,7 +12,7 @@ sh_require_failed (const char *condition, const char *file, int line)
 }
 
 void *
-sh_alloc (size_t size)
+sh_mem_alloc (size_t size)
 {
     void *memory = calloc (1, size ? size : 1);
     sh_require (memory != NULL);
@@ -20,7 +20,7 @@ sh_alloc (size_t size)
 }
 
 void *
-sh_realloc (void *memory, size_t size)
+sh_mem_realloc (void *memory, size_t size)
 {
     memory = realloc (memory, size ? size : 1);
     sh_require (memory != NULL);
@@ -28,12 +28,12 @@ sh_realloc (void *memory, size_t size)
 }
 
 char *
-sh_strdup (const char *text)
+sh_mem_strdup (const char *text)
 {
     if (!text)
         return NULL;
     size_t size = strlen (text) + 1;
-    char *copy = sh_alloc (size);
+    char *copy = sh_mem_alloc (size);
     memcpy (copy, text, size);
     return copy;
 }
@@ -58,23 +58,23 @@ sh_grow (void *items, size_t count, size_t *capacity, size_t size)
     if (count < *capacity)
         return items;
     *capacity = *capacity ? *capacity * 2 : 8;
-    return sh_realloc (items, *capacity * size);
+    return sh_mem_realloc (items, *capacity * size);
 }
 
 void
-sh_buffer_free (sh_buffer_t *self)
+sh_bytes_free (sh_bytes_t *self)
 {
     free (self->data);
     memset (self, 0, sizeof *self);
 }
 
 void
-sh_put (sh_buffer_t *self, const void *data, size_t size)
+sh_put (sh_bytes_t *self, const void *data, size_t size)
 {
     if (self->size + size > self->capacity) {
         while (self->size + size > self->capacity)
             self->capacity = self->capacity ? self->capacity * 2 : 256;
-        self->data = sh_realloc (self->data, self->capacity);
+        self->data = sh_mem_realloc (self->data, self->capacity);
     }
     if (size)
         memcpy (self->data + self->size, data, size);
@@ -82,13 +82,13 @@ sh_put (sh_buffer_t *self, const void *data, size_t size)
 }
 
 void
-sh_put_u8 (sh_buffer_t *self, uint8_t value)
+sh_put_u8 (sh_bytes_t *self, uint8_t value)
 {
     sh_put (self, &value, 1);
 }
 
 static void
-s_put_little (sh_buffer_t *self, uint64_t value, size_t bytes)
+s_put_little (sh_bytes_t *self, uint64_t value, size_t bytes)
 {
     uint8_t data[8];
     for (size_t i = 0; i < bytes; i++)
@@ -97,25 +97,25 @@ s_put_little (sh_buffer_t *self, uint64_t value, size_t bytes)
 }
 
 void
-sh_put_u16 (sh_buffer_t *self, uint16_t value)
+sh_put_u16 (sh_bytes_t *self, uint16_t value)
 {
     s_put_little (self, value, 2);
 }
 
 void
-sh_put_u32 (sh_buffer_t *self, uint32_t value)
+sh_put_u32 (sh_bytes_t *self, uint32_t value)
 {
     s_put_little (self, value, 4);
 }
 
 void
-sh_put_i64 (sh_buffer_t *self, int64_t value)
+sh_put_i64 (sh_bytes_t *self, int64_t value)
 {
     s_put_little (self, (uint64_t)value, 8);
 }
 
 void
-sh_put_text (sh_buffer_t *self, const char *text)
+sh_put_text (sh_bytes_t *self, const char *text)
 {
     sh_put_u32 (self, text ? (uint32_t)strlen (text) : UINT32_MAX);
     if (text)
@@ -123,7 +123,7 @@ sh_put_text (sh_buffer_t *self, const char *text)
 }
 
 void
-sh_put_value (sh_buffer_t *self, const sh_value_t *value)
+sh_put_value (sh_bytes_t *self, const sh_value_t *value)
 {
     sh_put_u8 (self, (uint8_t)value->kind);
     switch (value->kind) {
@@ -204,7 +204,7 @@ sh_get_text (sh_reader_t *self)
     const char *data = sh_get (self, size);
     if (!data)
         return NULL;
-    char *text = sh_alloc ((size_t)size + 1);
+    char *text = sh_mem_alloc ((size_t)size + 1);
     memcpy (text, data, size);
     return text;
 }
@@ -216,7 +216,7 @@ s_get_bytes (sh_reader_t *self, sh_kind_t kind)
     uint32_t size = sh_get_u32 (self);
     const char *data = sh_get (self, size);
     if (data) {
-        char *copy = sh_alloc ((size_t)size + 1);
+        char *copy = sh_mem_alloc ((size_t)size + 1);
         memcpy (copy, data, size);
         value.kind = kind;
         value.owned = true;

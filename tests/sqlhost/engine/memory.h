@@ -16,9 +16,9 @@ void
 sh_require_failed (const char *condition, const char *file, int line) __attribute__ ((noreturn));
 
 /*  Zeroed. */
-void *sh_alloc (size_t size);
-void *sh_realloc (void *memory, size_t size);
-char *sh_strdup (const char *text); /* NULL stays NULL */
+void *sh_mem_alloc (size_t size);
+void *sh_mem_realloc (void *memory, size_t size);
+char *sh_mem_strdup (const char *text); /* NULL stays NULL */
 /*  Cuts at size - 1 bytes, on a UTF-8 boundary. NULL makes "". */
 void sh_copy (char *out, size_t size, const char *text);
 
@@ -30,16 +30,16 @@ void *sh_grow (void *items, size_t count, size_t *capacity, size_t size);
 typedef struct {
     uint8_t *data;
     size_t size, capacity;
-} sh_buffer_t;
+} sh_bytes_t;
 
-void sh_buffer_free (sh_buffer_t *self);
-void sh_put (sh_buffer_t *self, const void *data, size_t size);
-void sh_put_u8 (sh_buffer_t *self, uint8_t value);
-void sh_put_u16 (sh_buffer_t *self, uint16_t value);
-void sh_put_u32 (sh_buffer_t *self, uint32_t value);
-void sh_put_i64 (sh_buffer_t *self, int64_t value);
-void sh_put_text (sh_buffer_t *self, const char *text); /* NULL is kept apart from "" */
-void sh_put_value (sh_buffer_t *self, const sh_value_t *value);
+void sh_bytes_free (sh_bytes_t *self);
+void sh_put (sh_bytes_t *self, const void *data, size_t size);
+void sh_put_u8 (sh_bytes_t *self, uint8_t value);
+void sh_put_u16 (sh_bytes_t *self, uint16_t value);
+void sh_put_u32 (sh_bytes_t *self, uint32_t value);
+void sh_put_i64 (sh_bytes_t *self, int64_t value);
+void sh_put_text (sh_bytes_t *self, const char *text); /* NULL is kept apart from "" */
+void sh_put_value (sh_bytes_t *self, const sh_value_t *value);
 
 /*  ---- bytes in: reading past the end sets `failed` and gives zeros, NULL, NULL values ---- */
 

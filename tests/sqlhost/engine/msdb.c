@@ -128,7 +128,7 @@ s_make_table (sh_db_t *db, const char *name, const char *columns)
     int count = 0;
     if (sh_image_table (db->image, "dbo", name, NULL))
         return;
-    char *text = sh_strdup (columns);
+    char *text = sh_mem_strdup (columns);
     for (char *at = text, *end; at; at = end) {
         end = strchr (at, ';');
         if (end)
@@ -236,6 +236,6 @@ sh_system_write (sh_instance_t *self, sh_system_row_t *rows, size_t count, sh_er
         sh_system_apply (self, rows, count);
     else
         sh_system_drop (rows, count);
-    sh_buffer_free (&part.body);
+    sh_bytes_free (&part.body);
     return status;
 }

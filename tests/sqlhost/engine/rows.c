@@ -28,7 +28,7 @@ sh_row_new (const sh_value_t *values, int count)
         if (s_has_bytes (&values[i]))
             bytes += (size_t)values[i].size + 1;
     size_t head = sizeof (sh_row_t) + (size_t)count * sizeof (sh_value_t);
-    sh_row_t *row = sh_alloc (head + bytes);
+    sh_row_t *row = sh_mem_alloc (head + bytes);
     char *at = (char *)row + head;
     atomic_init (&row->references, 1);
     row->count = count;
@@ -63,7 +63,7 @@ sh_row_drop (sh_row_t *row)
 }
 
 void
-sh_row_put (sh_buffer_t *out, const sh_row_t *row)
+sh_row_put (sh_bytes_t *out, const sh_row_t *row)
 {
     sh_put_u16 (out, (uint16_t)row->count);
     for (int i = 0; i < row->count; i++)
@@ -111,7 +111,7 @@ s_key_add (sh_key_map_t *map, uint64_t hash, int64_t rid)
         map->capacity = 16;
         while (map->capacity < (alive + 1) * 4)
             map->capacity *= 2;
-        map->entries = sh_alloc (map->capacity * sizeof *map->entries);
+        map->entries = sh_mem_alloc (map->capacity * sizeof *map->entries);
         map->used = 0;
         for (size_t i = 0; i < old.capacity; i++)
             if (old.entries[i].rid > 0)
@@ -323,7 +323,7 @@ sh_table_swap_def (sh_table_t *table, const sh_table_def_t *def)
     const sh_table_def_t *old = table->def;
     s_keys_free (table);
     table->def = def;
-    table->keys = sh_alloc ((size_t)def->index_count * sizeof *table->keys);
+    table->keys = sh_mem_alloc ((size_t)def->index_count * sizeof *table->keys);
     for (int i = 0; i < def->index_count; i++)
         for (size_t k = 0; k < table->slot_count; k++) {
             uint64_t hashes[2];
@@ -338,7 +338,7 @@ sh_table_swap_def (sh_table_t *table, const sh_table_def_t *def)
 sh_table_t *
 sh_table_new (int db_id, const sh_table_def_t *def)
 {
-    sh_table_t *table = sh_alloc (sizeof *table);
+    sh_table_t *table = sh_mem_alloc (sizeof *table);
     table->references = 1;
     table->db_id = db_id;
     table->next_rid = 1;

@@ -40,7 +40,7 @@ sh_status_t
 sh_esession_open (sh_instance_t *instance, const sh_session_options_t *options, sh_esession_t **out,
                   sh_error_t *error)
 {
-    sh_esession_t *self = sh_alloc (sizeof *self);
+    sh_esession_t *self = sh_mem_alloc (sizeof *self);
     self->instance = instance;
     self->lock_timeout_ms = -1;
     self->login_time = self->request_time = sh_ticks_local ();
@@ -400,7 +400,7 @@ sh_esession_list (sh_instance_t *instance, sh_session_info_t **out)
     size_t count = 0;
     for (const sh_esession_t *s = instance->sessions; s; s = s->next)
         count++;
-    *out = sh_alloc (count * sizeof **out);
+    *out = sh_mem_alloc (count * sizeof **out);
     size_t at = 0;
     for (const sh_esession_t *s = instance->sessions; s; s = s->next)
         s_describe (s, &(*out)[at++]);

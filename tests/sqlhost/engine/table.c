@@ -403,7 +403,7 @@ s_set_constraint (sh_esession_t *session, sh_table_t *table, const sh_constraint
     if (status != SH_OK)
         return status;
     sh_table_def_t def = *table->def;
-    sh_constraint_t *list = sh_alloc (((size_t)def.constraint_count + 1) * sizeof *list);
+    sh_constraint_t *list = sh_mem_alloc (((size_t)def.constraint_count + 1) * sizeof *list);
     int count = 0, found = 0;
     for (int i = 0; i < def.constraint_count; i++) {
         if (sh_name_equal (def.constraints[i].name, constraint->name))

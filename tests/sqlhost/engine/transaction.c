@@ -17,7 +17,7 @@ sh_txn_begin (sh_esession_t *session, const char *name, bool user, sh_error_t *e
     sh_require (!session->txn);
     sh_status_t status = sh_esession_check_locked (session, error);
     if (status == SH_OK) {
-        sh_txn_t *txn = sh_alloc (sizeof *txn);
+        sh_txn_t *txn = sh_mem_alloc (sizeof *txn);
         txn->id = session->instance->next_txn++;
         txn->session = session;
         txn->user = user;
@@ -277,7 +277,7 @@ typedef struct {
 } s_build_t;
 
 static bool
-s_put_ddl (sh_txn_t *txn, const sh_undo_t *undo, sh_buffer_t *out)
+s_put_ddl (sh_txn_t *txn, const sh_undo_t *undo, sh_bytes_t *out)
 {
     const sh_table_t *table = undo->table;
     bool gone = table && table->dropped_by == txn, new = table && table->created_by == txn;
@@ -334,7 +334,7 @@ s_put_row (sh_txn_t *txn, const sh_undo_t *undo, s_build_t *build)
     slot->logged = true;
     if (!slot->committed && !slot->pending)
         return false;
-    sh_buffer_t *out = &build->part.body;
+    sh_bytes_t *out = &build->part.body;
     int id = table->def->object_id;
     if (!slot->committed) {
         if (table->identity_used && table->identity_logged != txn->id) {
@@ -478,10 +478,10 @@ s_gather (sh_txn_t *txn, s_commit_t *commit, int64_t time)
 {
     sh_instance_t *instance = txn->session->instance;
     size_t most = txn->database_count;
-    commit->builds = sh_alloc (most * sizeof *commit->builds);
-    commit->parts = sh_alloc (most * sizeof *commit->parts);
-    commit->rows = sh_alloc (most * sizeof *commit->rows);
-    commit->unmarked = sh_alloc (most * sizeof *commit->unmarked);
+    commit->builds = sh_mem_alloc (most * sizeof *commit->builds);
+    commit->parts = sh_mem_alloc (most * sizeof *commit->parts);
+    commit->rows = sh_mem_alloc (most * sizeof *commit->rows);
+    commit->unmarked = sh_mem_alloc (most * sizeof *commit->unmarked);
     s_build (txn, commit->builds);
     for (size_t i = 0; i < most; i++) {
         s_build_t *build = &commit->builds[i];
@@ -506,8 +506,8 @@ static void
 s_gathered_free (sh_txn_t *txn, s_commit_t *commit)
 {
     for (size_t i = 0; i < txn->database_count; i++)
-        sh_buffer_free (&commit->builds[i].part.body);
-    sh_buffer_free (&commit->msdb.body);
+        sh_bytes_free (&commit->builds[i].part.body);
+    sh_bytes_free (&commit->msdb.body);
     free (commit->builds);
     free (commit->parts);
     free (commit->rows);

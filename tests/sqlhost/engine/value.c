@@ -61,7 +61,7 @@ sh_value_copy (const sh_value_t *value)
     sh_value_t copy = *value;
     copy.owned = false;
     if (s_has_bytes (value->kind)) {
-        char *bytes = sh_alloc ((size_t)value->size + 1);
+        char *bytes = sh_mem_alloc ((size_t)value->size + 1);
         if (value->size)
             memcpy (bytes, value->as.text, value->size);
         copy.as.text = bytes;

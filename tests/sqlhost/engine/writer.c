@@ -12,14 +12,14 @@ char *
 sh_backup_path (sh_instance_t *instance, const char *path)
 {
     if (path[0] == '/') {
-        char *copy = sh_strdup (path);
+        char *copy = sh_mem_strdup (path);
         for (char *p = copy; *p; p++)
             if (*p == '\\')
                 *p = '/';
         return copy;
     }
     size_t size = strlen (instance->directory) + strlen (path) + 2;
-    char *joined = sh_alloc (size);
+    char *joined = sh_mem_alloc (size);
     snprintf (joined, size, "%s/%s", instance->directory, path);
     /*  "C:\x\y.bak" is a folder and a file, not one long name. */
     for (char *p = joined + strlen (instance->directory); *p; p++)
@@ -175,7 +175,7 @@ s_after_write (sh_writer_t *self, sh_error_t *error)
 }
 
 static sh_status_t
-s_write (sh_writer_t *self, int i, const sh_buffer_t *bytes, sh_error_t *error)
+s_write (sh_writer_t *self, int i, const sh_bytes_t *bytes, sh_error_t *error)
 {
     int64_t limit = sh_fault_get (self->session->instance, SH_FAULT_DISK_FULL_AFTER);
     size_t fits = bytes->size;
@@ -192,13 +192,12 @@ s_write (sh_writer_t *self, int i, const sh_buffer_t *bytes, sh_error_t *error)
 }
 
 static sh_status_t
-s_write_chunk (sh_writer_t *self, int i, uint8_t type, const sh_buffer_t *payload,
-               sh_error_t *error)
+s_write_chunk (sh_writer_t *self, int i, uint8_t type, const sh_bytes_t *payload, sh_error_t *error)
 {
-    sh_buffer_t chunk = {0};
+    sh_bytes_t chunk = {0};
     sh_chunk_make (&chunk, type, 0, false, payload->data, payload->size);
     sh_status_t status = s_write (self, i, &chunk, error);
-    sh_buffer_free (&chunk);
+    sh_bytes_free (&chunk);
     return status;
 }
 
@@ -211,7 +210,7 @@ sh_writer_begin (sh_writer_t *self, sh_backup_header_t *header, sh_error_t *erro
     header->family_count = self->file_count;
     memcpy (header->media_guid, self->media.guid, 16);
     for (int i = 0; i < self->file_count && status == SH_OK; i++) {
-        sh_buffer_t payload = {0};
+        sh_bytes_t payload = {0};
         if (self->new_media && ftruncate (fileno (self->files[i]), 0) != 0)
             status = s_write_failed (self, i, errno, error);
         fseek (self->files[i], 0, SEEK_END);
@@ -227,7 +226,7 @@ sh_writer_begin (sh_writer_t *self, sh_backup_header_t *header, sh_error_t *erro
         sh_header_put (&payload, header);
         if (status == SH_OK)
             status = s_write_chunk (self, i, SH_CHUNK_HEADER, &payload, error);
-        sh_buffer_free (&payload);
+        sh_bytes_free (&payload);
     }
     return status == SH_OK ? s_after_write (self, error) : status;
 }
@@ -235,7 +234,7 @@ sh_writer_begin (sh_writer_t *self, sh_backup_header_t *header, sh_error_t *erro
 static sh_status_t
 s_flush (sh_writer_t *self, sh_error_t *error)
 {
-    sh_buffer_t chunk = {0};
+    sh_bytes_t chunk = {0};
     if (self->pending.size == 0)
         return SH_OK;
     int i = (int)(self->sequence % (uint32_t)self->file_count);
@@ -246,7 +245,7 @@ s_flush (sh_writer_t *self, sh_error_t *error)
     self->sequence++;
     self->pending.size = 0;
     sh_status_t status = s_write (self, i, &chunk, error);
-    sh_buffer_free (&chunk);
+    sh_bytes_free (&chunk);
     return status == SH_OK ? s_after_write (self, error) : status;
 }
 
@@ -279,12 +278,12 @@ sh_writer_end (sh_writer_t *self, sh_backup_header_t *header, sh_error_t *error)
     header->bytes = self->raw;
     header->stored_bytes = self->stored;
     for (int i = 0; i < self->file_count && status == SH_OK; i++) {
-        sh_buffer_t payload = {0};
+        sh_bytes_t payload = {0};
         sh_trailer_put (&payload, header, self->sequence);
         status = s_write_chunk (self, i, SH_CHUNK_TRAILER, &payload, error);
         if (status == SH_OK && self->session->instance->fsync && fsync (fileno (self->files[i])))
             status = s_write_failed (self, i, errno, error);
-        sh_buffer_free (&payload);
+        sh_bytes_free (&payload);
     }
     return status;
 }
@@ -299,5 +298,5 @@ sh_writer_close (sh_writer_t *self)
         self->files[i] = NULL;
         self->paths[i] = NULL;
     }
-    sh_buffer_free (&self->pending);
+    sh_bytes_free (&self->pending);
 }

@@ -16,7 +16,7 @@ typedef struct {
     int position;   /* of the new set */
     bool new_media; /* the files hold no media set that we go on with */
     bool compress;
-    sh_buffer_t pending; /* raw bytes of the next chunk */
+    sh_bytes_t pending; /* raw bytes of the next chunk */
     uint8_t pending_type;
     uint32_t sequence;
     int64_t raw, stored; /* bytes of data chunks so far */

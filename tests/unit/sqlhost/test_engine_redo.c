@@ -22,14 +22,14 @@ s_image (void)
 static bool
 s_redo (sh_image_t *image, int op, int table, int64_t rid, const uint32_t counts[3], char *text)
 {
-    sh_buffer_t body = {0};
+    sh_bytes_t body = {0};
     sh_value_t value = sh_value_int (1);
     sh_row_t *row = op == SH_OP_DELETE ? NULL : sh_row_new (&value, 1);
     sh_op_row (&body, op, table, rid, row);
     sh_op_end (&body, counts);
     bool done = sh_image_redo (image, body.data, body.size, text, 256);
     sh_row_drop (row);
-    sh_buffer_free (&body);
+    sh_bytes_free (&body);
     return done;
 }
 
@@ -79,7 +79,7 @@ static void
 redo_survives_damage (void **state)
 {
     char text[256];
-    sh_buffer_t body = {0};
+    sh_bytes_t body = {0};
     uint32_t counts[] = {1, 0, 0};
     sh_value_t value = sh_value_int (1);
     sh_row_t *row = sh_row_new (&value, 1);
@@ -108,7 +108,7 @@ redo_survives_damage (void **state)
     }
     sh_image_free (model);
     sh_row_drop (row);
-    sh_buffer_free (&body);
+    sh_bytes_free (&body);
 }
 
 /*  The twin: with the whole record the instance comes up, with a row taken out of the data file below
