@@ -155,26 +155,23 @@ s_reconnect (const bm_backup_t *self, const s_before_t *before, bool cancelled, 
 {
     int64_t until = bm_clock_mono_ms () + (cancelled ? S_CANCELLED_MS : S_RECONNECT_MS);
     int64_t still_until = bm_clock_mono_ms () + (cancelled ? S_CANCELLED_MS : S_STILL_MS);
-    bm_sql_t *sql = NULL;
     for (;;) {
-        bm_error_t why = {0};
-        sql = self->hands.connect (self->hands.argument, &why);
         bool running = false;
-        bm_status_t status = sql ? s_still_running (sql, before->spid, &running, &why) : why.status;
-        if (sql && status == BM_OK && !running)
+        memset (error, 0, sizeof *error);
+        bm_sql_t *sql = self->hands.connect (self->hands.argument, error);
+        bool asked = sql && s_still_running (sql, before->spid, &running, error) == BM_OK;
+        if (asked && !running)
             return sql;
         bool given_up = !self->hands.pause (self->hands.argument, 500);
-        int64_t limit = sql && running ? still_until : until;
-        if (given_up || bm_clock_mono_ms () > limit) {
-            if (running)
-                bm_fail (&why, BM_IN_DOUBT, "the backup still runs in session %d", before->spid);
-            *error = why;
-            bm_error_wrap (error,
-                           "the connection was lost during the backup of %s, and SQL Server cannot "
-                           "be asked what became of it",
-                           self->instance->name);
-            return NULL;
-        }
+        if (!given_up && bm_clock_mono_ms () <= (running ? still_until : until))
+            continue;
+        if (running)
+            bm_fail (error, BM_IN_DOUBT, "the backup still runs in session %d", before->spid);
+        bm_error_wrap (error,
+                       "the connection was lost during the backup of %s, and SQL Server cannot "
+                       "be asked what became of it",
+                       self->instance->name);
+        return NULL;
     }
 }
 
