@@ -34,7 +34,7 @@ s_known_media (sh_instance_t *instance, const uint8_t guid[16])
 
 /*  backupmediaset and backupmediafamily; returns the number of rows made. */
 static size_t
-s_media_rows (sh_instance_t *instance, const sh_backup_header_t *h, char *const *paths,
+s_media_rows (sh_instance_t *instance, const sh_backup_header_t *h, const char *const *devices,
               int64_t *media_id, sh_system_row_t *rows)
 {
     size_t count = 0;
@@ -57,7 +57,7 @@ s_media_rows (sh_instance_t *instance, const sh_backup_header_t *h, char *const 
             {"media_set_id", sh_value_int (*media_id)},
             {"family_sequence_number", sh_value_int (i + 1)},
             {"media_count", sh_value_int (1)},
-            {"physical_device_name", sh_value_text (paths[i])},
+            {"physical_device_name", sh_value_text (devices[i])},
             {"device_type", sh_value_int (2)},
             {"physical_block_size", sh_value_int (512)},
             {"mirror", sh_value_int (0)},
@@ -164,14 +164,14 @@ s_set_row (sh_instance_t *instance, const sh_backup_header_t *h, int64_t media_i
 }
 
 sh_status_t
-sh_history_backup (sh_instance_t *instance, const sh_backup_header_t *h, char *const *paths,
+sh_history_backup (sh_instance_t *instance, const sh_backup_header_t *h, const char *const *devices,
                    bool new_media, const char *data_file, int *set_id, sh_error_t *error)
 {
     sh_system_row_t rows[SH_BACKUP_FILES_MAX + 8];
     size_t count = 0;
     int64_t media_id = new_media ? 0 : s_known_media (instance, h->media_guid);
     if (media_id == 0)
-        count = s_media_rows (instance, h, paths, &media_id, rows);
+        count = s_media_rows (instance, h, devices, &media_id, rows);
     int64_t id = s_set_row (instance, h, media_id, &rows[count]);
     if (!rows[count].row) {
         /*  Somebody dropped the table: the backup stands, its history does not. */

@@ -390,8 +390,8 @@ sh_status_t
 sh_system_write (sh_instance_t *self, sh_system_row_t *rows, size_t count, sh_error_t *error);
 
 /*  backupset, backupmediaset, backupmediafamily, backupfile of a finished backup (history.c). */
-sh_status_t
-sh_history_backup (sh_instance_t *instance, const sh_backup_header_t *header, char *const *paths,
-                   bool new_media, const char *data_file, int *set_id, sh_error_t *error);
+sh_status_t sh_history_backup (sh_instance_t *instance, const sh_backup_header_t *header,
+                               const char *const *devices, bool new_media, const char *data_file,
+                               int *set_id, sh_error_t *error);
 
 #endif

@@ -237,6 +237,23 @@ a_missing_folder_is_named_with_operating_system_error_3 (void **state)
     assert_non_null (strstr (error.text, "Operating system error 3("));
 }
 
+/*  physical_device_name of the only media family. */
+static const char *
+s_device (fx_t *fx)
+{
+    static char device[300];
+    sh_error_t error = {0};
+    sh_cursor_t *cursor = NULL;
+    sh_scan_t scan = {.isolation = SH_READ_COMMITTED};
+    sh_table_t *table = fx_table (fx->s[5], SH_DB_MSDB, "backupmediafamily");
+    fx_ok (sh_cursor_open (fx->s[5], table, &scan, &cursor, &error), &error);
+    fx_ok (sh_cursor_next (cursor, &error), &error);
+    snprintf (device, sizeof device, "%s", sh_cursor_values (cursor)[5].as.text);
+    sh_cursor_close (&cursor);
+    sh_table_close (fx->s[5], &table);
+    return device;
+}
+
 static void
 backslashes_of_a_path_that_begins_with_a_slash_are_slashes (void **state)
 {
@@ -250,6 +267,7 @@ backslashes_of_a_path_that_begins_with_a_slash_are_slashes (void **state)
     sh_backup_t backup = {.db_id = fx->db, .file_count = 1, .files = files};
     fx_ok (sh_backup (fx->s[0], &backup, NULL, &error), &error);
     assert_int_equal (stat (wanted, &info), 0);
+    assert_string_equal (s_device (fx), path); /* msdb has it as it was said */
     files[0] = "C:\\backup\\x.bak";
     assert_int_equal (sh_backup (fx->s[0], &backup, NULL, &error), SH_ERROR);
     assert_int_equal (error.number, 3201);
