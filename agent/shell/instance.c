@@ -303,6 +303,17 @@ s_do_answer (bm_instance_t *self, bm_operation_t *operation, const bm_deed_t *de
     }
 }
 
+/*  What comes again is found among the stored answers before the participant sees it. If it is not there, its answer was
+ *  dropped to make room: it may not be done again, so its sender is told to ask the databases. */
+static void
+s_refuse_forgotten (bm_instance_t *self, bm_operation_t *operation)
+{
+    bm_error_t error = {0};
+    bm_fail (&error, BM_STALE, "%s: %s was answered before; the answer is no longer kept",
+             self->config->name, bm_wire_body_name (operation->order));
+    bm_agent_refuse (self->agent, operation, BTSMARK__REFUSED__WHY__EXPIRED, &error);
+}
+
 /*  Deeds that belong to one operation. */
 static void
 s_do_for (bm_instance_t *self, bm_operation_t *operation, const bm_deed_t *deed)
@@ -329,7 +340,7 @@ s_do_for (bm_instance_t *self, bm_operation_t *operation, const bm_deed_t *deed)
             bm_orders_do (self->agent, self, operation);
             break;
         case BM_DEED_REPEAT:
-            bm_agent_repeat (self->agent, operation);
+            s_refuse_forgotten (self, operation);
             break;
         case BM_DEED_REFUSE:
             s_refuse (self, operation, deed);
@@ -353,7 +364,7 @@ s_do (bm_instance_t *self, const bm_deed_t *deed)
     }
     bm_operation_t *operation = bm_operations_by_id (self->agent->operations, deed->operation_id);
     /*  A COMMIT that was answered UNKNOWN at its deadline is answered again when it ends: only logged. */
-    if (!operation || (operation->answer && deed->kind != BM_DEED_REPEAT))
+    if (!operation || operation->answer)
         return;
     s_do_for (self, operation, deed);
 }

@@ -254,8 +254,8 @@ s_do_without_instance (bm_agent_t *agent, bm_operation_t *operation, bm_order_ki
                         .epoch = wire->epoch,
                         .round = wire->round,
                         .expires_ms = (int64_t)wire->expires_agent_ms};
-    bm_refuse_t why = BM_REFUSE_BAD_REQUEST;
-    const char *reason = "refused";
+    bm_refuse_t why = BM_REFUSE_EXPIRED;
+    const char *reason = "it was answered before; the answer is no longer kept";
     bm_gate_answer_t answer =
         bm_gate_check (agent->gate, &order, bm_clock_mono_ms (), &why, &reason);
     if (answer != BM_GATE_PASS) {
@@ -332,6 +332,23 @@ bm_orders_receive (bm_agent_t *agent, zmsg_t **message_p)
 
 /*  ---- the work of PREPARE, PROVE, SETTLE and WRITE_MANIFEST, in a session's thread ---- */
 
+/*  Why an instance is not ready is what its administrator looks for in the log. */
+static void
+s_log_vote (const Btsmark__Vote *vote, const Btsmark__Prepare *order)
+{
+    const char *set = order->set_type == BTSMARK__SET_TYPE__FULL ? "full" : "log";
+    for (size_t i = 0; i < vote->n_reasons; i++)
+        bm_log_warning ("%s is not ready for a %s set: %s", vote->instance, set,
+                        vote->reasons[i]->text);
+    for (size_t i = 0; i < vote->n_databases; i++)
+        for (size_t k = 0; k < vote->databases[i]->n_reasons; k++)
+            bm_log_warning ("%s is not ready for a %s set: %s", vote->instance, set,
+                            vote->databases[i]->reasons[k]->text);
+    if (vote->ready)
+        bm_log_info ("%s is ready for a %s set of %zu database(s)", vote->instance, set,
+                     vote->n_databases);
+}
+
 static void
 s_prepare_work (bm_job_t *job)
 {
@@ -343,6 +360,7 @@ s_prepare_work (bm_job_t *job)
                             .error = &error};
     task->kind = BTSMARK__ENVELOPE__BODY_VOTE;
     task->body.vote = bm_prepare_run (&prepare, task->order->prepare);
+    s_log_vote (task->body.vote, task->order->prepare);
 }
 
 static void
@@ -366,7 +384,8 @@ s_settle_work (bm_job_t *job)
     bm_settle_t settle = {.instance = task->instance->config->name,
                           .start_id = task->agent->start_id,
                           .sql = bm_task_sql (task, &error),
-                          .error = &error};
+                          .error = &error,
+                          .waited_ms = task->waited_ms};
     task->kind = BTSMARK__ENVELOPE__BODY_SETTLED;
     task->body.settled = bm_settle_run (&settle, task->order->settle);
 }
@@ -444,7 +463,9 @@ static void
 s_submit_settle (bm_agent_t *agent, bm_instance_t *instance, bm_operation_t *operation)
 {
     bm_operation_step (operation, "SETTLE", -1, bm_clock_mono_ms ());
-    bm_task_submit (bm_task_new (agent, instance, operation), instance->query, s_settle_work);
+    bm_task_t *task = bm_task_new (agent, instance, operation);
+    task->waited_ms = bm_clock_mono_ms () - operation->began_ms;
+    bm_task_submit (task, instance->query, s_settle_work);
 }
 
 /*  Backups that this very agent still takes for a run that is over are waited for, then cancelled: truth is read only when

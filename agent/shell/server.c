@@ -61,10 +61,13 @@ s_begin_stop (bm_server_t *self, const char *why)
         return;
     agent->stopping = true;
     agent->stop_by_ms = bm_clock_mono_ms () + agent->config->stop_deadline_ms;
-    bm_log_info (
-        "stopping (%s): %zu order(s) run, %zu backup(s) of them; marks are rolled back, fences "
-        "released, backups cancelled",
-        why, bm_operations_running (agent->operations), bm_queue_running (agent->queue));
+    size_t orders = bm_operations_running (agent->operations);
+    if (orders > 0)
+        bm_log_info ("stopping (%s): %zu order(s) run, %zu of them backups; marks are rolled back, "
+                     "fences released, backups cancelled",
+                     why, orders, bm_queue_running (agent->queue));
+    else
+        bm_log_info ("stopping (%s): nothing runs", why);
     bm_gate_stop (agent->gate);
     for (size_t i = 0; i < agent->instance_count; i++)
         bm_instance_stop (agent->instances[i]);

@@ -108,7 +108,7 @@ s_end_leftovers (const bm_settle_t *self, const Btsmark__Settle *order, Btsmark_
     s_leftovers_t *found = bm_alloc (sizeof *found);
     const char *prefix = order->context_prefix;
     int64_t wait = order->wait_ms < S_WAIT_MAX_MS ? (int64_t)order->wait_ms : S_WAIT_MAX_MS;
-    int64_t until = bm_clock_mono_ms () + wait;
+    int64_t until = bm_clock_mono_ms () + wait - self->waited_ms;
     bm_status_t status = s_find_leftovers (self, prefix, false, found, error);
     while (status == BM_OK && found->backups > 0 && bm_clock_mono_ms () < until)
         status = s_find_leftovers (self, prefix, true, found, error);

@@ -16,6 +16,7 @@ typedef struct bm_settle {
     uint64_t start_id;
     bm_sql_t *sql; /* NULL: SQL Server cannot be asked, `error` says why */
     const bm_error_t *error;
+    int64_t waited_ms; /* of the order's wait, before this began */
 } bm_settle_t;
 
 /*  The caller owns the answer. */

@@ -17,6 +17,7 @@ struct bm_task {
     const Btsmark__Envelope *order; /* borrowed from the operation, which is pinned */
     bm_session_t *session;
     bool unsettled;
+    int64_t waited_ms; /* before it was submitted */
     bm_manifest_whole_t *manifest;
     /*  Made by the work. */
     Btsmark__Envelope__BodyCase kind;
