@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include "agent/shell/server.h"
+#include "common/digest.h"
 #include "common/log.h"
 #include "tests/unit/agent/fake_sql.h"
 
@@ -603,6 +604,102 @@ a_backup_that_ignores_the_attention_is_killed (void **state)
     tests_free (answer);
 }
 
+/*  A backup of run 17 still runs here when run 18 settles: it is waited for, then cancelled; only then the truth is read. */
+static void
+settling_ends_what_an_earlier_run_left_in_this_agent (void **state)
+{
+    s_world_t *world = *state;
+    fake_set (world->sql, &world->sql->hold_backup, true);
+    Btsmark__Backup backup = s_backup ();
+    Btsmark__Envelope order = s_backup_order (&backup);
+    uint64_t id = tests_send (world->client, &order);
+    assert_true (fake_wait (world->sql, &world->sql->backups, 1));
+    Btsmark__Settle settle = BTSMARK__SETTLE__INIT;
+    Btsmark__Envelope other = BTSMARK__ENVELOPE__INIT;
+    settle.instance = (char *)"SQL01";
+    settle.context_prefix = (char *)"btsmark-agent ";
+    settle.wait_ms = 300;
+    other.body_case = BTSMARK__ENVELOPE__BODY_SETTLE;
+    other.settle = &settle;
+    world->client->epoch++;
+    tests_send (world->client, &other);
+    Btsmark__Envelope *answer = tests_receive (world->client);
+    assert_int_equal (answer->operation_id, id); /* the backup first */
+    assert_int_equal (answer->backup_done->status, BTSMARK__BACKUP_STATUS__BACKUP_CANCELLED);
+    tests_free (answer);
+    answer = tests_receive (world->client);
+    assert_int_equal (answer->body_case, BTSMARK__ENVELOPE__BODY_SETTLED);
+    assert_null (answer->settled->fault);
+    tests_free (answer);
+}
+
+static void
+a_manifest_arrives_in_parts_and_is_written_where_backups_may_go (void **state)
+{
+    s_world_t *world = *state;
+    const char *text = "{\"set\": 17}";
+    uint8_t digest[BM_DIGEST_BYTES];
+    bm_digest_sha256 (text, strlen (text), digest);
+    Btsmark__WriteManifest manifest = BTSMARK__WRITE_MANIFEST__INIT;
+    Btsmark__Envelope order = BTSMARK__ENVELOPE__INIT;
+    manifest.instance = (char *)"SQL01";
+    manifest.file_name = (char *)S_MARK ".btsmark.json";
+    manifest.parts = 2;
+    manifest.sha256 = (ProtobufCBinaryData){sizeof digest, digest};
+    manifest.content = (ProtobufCBinaryData){5, (uint8_t *)(uintptr_t)text};
+    order.body_case = BTSMARK__ENVELOPE__BODY_WRITE_MANIFEST;
+    order.write_manifest = &manifest;
+    Btsmark__Envelope *answer =
+        tests_ask (world->client, &order, BTSMARK__ENVELOPE__BODY_MANIFEST_WRITTEN);
+    assert_true (answer->manifest_written->ok);
+    tests_free (answer);
+    order.operation_id = 0;
+    manifest.part = 1;
+    manifest.content = (ProtobufCBinaryData){strlen (text) - 5, (uint8_t *)(uintptr_t)text + 5};
+    answer = tests_ask (world->client, &order, BTSMARK__ENVELOPE__BODY_MANIFEST_WRITTEN);
+    assert_true (answer->manifest_written->ok);
+    char *file = bm_format ("%s/" S_MARK ".btsmark.json", world->place->backups);
+    assert_string_equal (answer->manifest_written->file, file);
+    assert_int_equal (access (file, R_OK), 0);
+    tests_free (answer);
+    free (file);
+    order.operation_id = 0;
+    manifest.file_name = (char *)"../escape.btsmark.json";
+    answer = tests_ask (world->client, &order, BTSMARK__ENVELOPE__BODY_MANIFEST_WRITTEN);
+    assert_false (answer->manifest_written->ok);
+    tests_free (answer);
+    order.operation_id = 0;
+    manifest.path = (char *)"/etc";
+    tests_expect_refusal (world->client, &order, BTSMARK__REFUSED__WHY__PATH_NOT_ALLOWED);
+}
+
+static void
+status_tells_what_is_waited_for (void **state)
+{
+    s_world_t *world = *state;
+    fake_set (world->sql, &world->sql->hold_backup, true);
+    Btsmark__Backup backup = s_backup ();
+    Btsmark__Envelope order = s_backup_order (&backup);
+    tests_send (world->client, &order);
+    assert_true (fake_wait (world->sql, &world->sql->backups, 1));
+    tests_client_t *watcher =
+        tests_client_new (world->place, "status", bm_server_endpoint (world->server));
+    watcher->operation_id = 5000;
+    tests_greet (watcher);
+    Btsmark__Status status = BTSMARK__STATUS__INIT;
+    Btsmark__Envelope other = BTSMARK__ENVELOPE__INIT;
+    other.body_case = BTSMARK__ENVELOPE__BODY_STATUS;
+    other.status = &status;
+    Btsmark__Envelope *answer = tests_ask (watcher, &other, BTSMARK__ENVELOPE__BODY_STATUS_REPORT);
+    assert_int_equal (answer->status_report->n_activities, 1);
+    assert_non_null (strstr (answer->status_report->activities[0], "log backup of X on sql01"));
+    assert_int_equal (answer->status_report->greeting->running_backups, 1);
+    tests_free (answer);
+    tests_client_free (watcher);
+    fake_set (world->sql, &world->sql->hold_backup, false);
+    tests_free (tests_receive (world->client));
+}
+
 /*  ---- the end ---- */
 
 static void
@@ -663,6 +760,9 @@ main (void)
         T (abort_lets_everything_go),
         T (backups_of_a_host_run_up_to_its_limit_and_the_others_wait),
         T (a_procedure_that_says_well_done_without_a_row_is_a_failed_backup),
+        T (settling_ends_what_an_earlier_run_left_in_this_agent),
+        T (a_manifest_arrives_in_parts_and_is_written_where_backups_may_go),
+        T (status_tells_what_is_waited_for),
         T (cancel_ends_a_running_backup_in_sql_server),
         T (a_backup_that_ignores_the_attention_is_killed),
         T (sigterm_rolls_back_releases_and_reports_cancelled_backups)};
