@@ -1,110 +1,339 @@
-/*  tests/sqlhost/procedures/views.c: the list of system views, and what they share. */
+/*  The table of system views, and the instance's own: databases, configurations, principals. */
 #include <stdlib.h>
+#include <string.h>
 
-#include "view.h"
-
-const sh_sysview_t sh_system_views[] = {
-    {"sys", "databases", sh_view_databases_define, sh_view_databases_fill},
-    {"sys", "database_recovery_status", sh_view_recovery_define, sh_view_recovery_fill},
-    {"sys", "master_files", sh_view_files_define, sh_view_files_fill},
-    {"sys", "server_principals", sh_view_logins_define, sh_view_logins_fill},
-    {"sys", "sql_logins", sh_view_logins_define, sh_view_logins_fill},
-    {"sys", "configurations", sh_view_configurations_define, sh_view_configurations_fill},
-    {"sys", "dm_exec_sessions", sh_view_sessions_define, sh_view_sessions_fill},
-    {"sys", "dm_exec_requests", sh_view_requests_define, sh_view_requests_fill},
-    {"sys", "dm_os_waiting_tasks", sh_view_waits_define, sh_view_waits_fill},
-    {"sys", "dm_tran_locks", sh_view_locks_define, sh_view_locks_fill},
-    {"sys", "dm_tran_active_transactions", sh_view_active_define, sh_view_active_fill},
-    {"sys", "dm_tran_database_transactions", sh_view_database_transactions_define,
-     sh_view_database_transactions_fill},
-    {"sys", "dm_tran_session_transactions", sh_view_session_transactions_define,
-     sh_view_session_transactions_fill},
-    {"sys", "dm_tran_current_transaction", sh_view_current_transaction_define,
-     sh_view_current_transaction_fill},
-    {"sys", "objects", sh_view_objects_define, sh_view_objects_fill},
-    {"sys", "all_objects", sh_view_objects_define, sh_view_objects_fill},
-    {"sys", "tables", sh_view_objects_define, sh_view_tables_fill},
-    {"sys", "procedures", sh_view_objects_define, sh_view_procedures_fill},
-    {"sys", "views", sh_view_objects_define, sh_view_views_fill},
-    {"sys", "triggers", sh_view_objects_define, sh_view_triggers_fill},
-    {"sys", "sql_modules", sh_view_modules_define, sh_view_modules_fill},
-    {"sys", "columns", sh_view_columns_define, sh_view_columns_fill},
-    {"sys", "indexes", sh_view_indexes_define, sh_view_indexes_fill},
-    {"sys", "parameters", sh_view_parameters_define, sh_view_parameters_fill},
-    {"sys", "schemas", sh_view_schemas_define, sh_view_schemas_fill},
-    {"INFORMATION_SCHEMA", "TABLES", sh_view_information_define, sh_view_information_fill},
-    {NULL, NULL, NULL, NULL},
-};
+#include "builtins.h"
 
 void
-sh_view_define (sh_rowset_t *rows, const sh_view_field_t *fields, size_t count)
+sh_view_fields (sh_rowset_t *rows, const char *fields)
 {
-    for (size_t i = 0; i < count; i++)
-        sh_rowset_add_field (rows, fields[i].name, sh_type_make (fields[i].type, fields[i].size),
-                             true);
-}
-
-static void
-s_put (sh_view_row_t *row, sh_value_t value)
-{
-    if (row->count == SH_VIEW_FIELDS_MAX)
-        abort ();
-    row->values[row->count++] = value;
-}
-
-void
-sh_view_int (sh_view_row_t *row, int64_t value)
-{
-    s_put (row, sh_value_int (value));
+    while (*fields) {
+        size_t size = strcspn (fields, ":");
+        char name[64];
+        snprintf (name, sizeof name, "%.*s", (int)size, fields);
+        sh_type_t type = {0};
+        switch (fields[size + 1]) {
+            case 'I':
+                type.id = SH_TYPE_BIGINT;
+                break;
+            case 's':
+                type.id = SH_TYPE_SMALLINT;
+                break;
+            case 't':
+                type.id = SH_TYPE_TINYINT;
+                break;
+            case 'b':
+                type.id = SH_TYPE_BIT;
+                break;
+            case 'n':
+                type = sh_type_nvarchar (128);
+                break;
+            case 'N':
+                type = sh_type_nvarchar (4000);
+                break;
+            case 'd':
+                type.id = SH_TYPE_DATETIME;
+                break;
+            case 'g':
+                type.id = SH_TYPE_UNIQUEIDENTIFIER;
+                break;
+            case 'x':
+                type = sh_type_make (SH_TYPE_VARBINARY, 128);
+                break;
+            case 'c':
+                type = sh_type_make (SH_TYPE_CHAR, 2);
+                break;
+            case 'f':
+                type.id = SH_TYPE_REAL;
+                break;
+            default:
+                type.id = SH_TYPE_INT;
+        }
+        sh_rowset_add_field (rows, name, type, true);
+        fields += size + 2;
+        if (*fields == ',')
+            fields++;
+    }
 }
 
 void
-sh_view_real (sh_view_row_t *row, double value)
+sh_put_text (sh_value_t *to, const char *text)
 {
-    s_put (row, sh_value_double (value));
+    if (text)
+        *to = sh_value_own (text, strlen (text));
 }
 
 void
-sh_view_text (sh_view_row_t *row, const char *value)
+sh_put_guid (sh_value_t *to, const uint8_t guid[16])
 {
-    s_put (row, sh_value_text (value));
+    *to = sh_value_guid (guid);
+}
+
+/*  ---- databases ---- */
+
+void
+sh_define_databases (sh_rowset_t *rows)
+{
+    sh_view_fields (
+        rows,
+        "name:n,database_id:i,source_database_id:i,owner_sid:x,create_date:d,compatibility_level:t,"
+        "collation_name:n,user_access:t,user_access_desc:n,is_read_only:b,is_auto_close_on:b,"
+        "is_auto_shrink_on:b,state:t,state_desc:n,is_in_standby:b,is_cleanly_shutdown:b,"
+        "snapshot_isolation_state:t,snapshot_isolation_state_desc:n,is_read_committed_snapshot_on:"
+        "b,"
+        "recovery_model:t,recovery_model_desc:n,page_verify_option:t,page_verify_option_desc:n,"
+        "is_trustworthy_on:b,is_broker_enabled:b,log_reuse_wait:t,log_reuse_wait_desc:n,"
+        "is_encrypted:b,replica_id:g,group_database_id:g,containment:t,containment_desc:n,"
+        "service_broker_guid:g");
+}
+
+static const char *
+s_state (sh_db_state_t state)
+{
+    static const char *const names[] = {"ONLINE",  "RESTORING", "RECOVERING", "RECOVERY_PENDING",
+                                        "SUSPECT", "EMERGENCY", "OFFLINE"};
+    return names[state <= SH_STATE_OFFLINE ? state : SH_STATE_OFFLINE];
 }
 
 void
-sh_view_name (sh_view_row_t *row, const char *value)
+sh_fill_databases (sh_session_t *session, int db_id, sh_rowset_t *rows)
 {
-    s_put (row, sh_value_text (value && *value ? value : NULL));
+    static const char *const access[] = {"MULTI_USER", "SINGLE_USER", "RESTRICTED_USER"};
+    static const char *const recovery[] = {"", "FULL", "BULK_LOGGED", "SIMPLE"};
+    sh_db_info_t *list = NULL;
+    size_t count = sh_db_list (session->instance, &list);
+    (void)db_id;
+    for (size_t i = 0; i < count; i++) {
+        const sh_db_info_t *db = &list[i];
+        sh_value_t *v = sh_rowset_add_row (rows);
+        sh_put_text (&v[0], db->name);
+        v[1] = sh_value_int (db->id);
+        sh_login_info_t owner;
+        if (sh_login_find (session->instance, db->owner, &owner) == SH_OK) {
+            sh_value_t sid = sh_value_blob (owner.sid, 16);
+            v[3] = sh_value_copy (&sid);
+        }
+        v[4] = sh_value_ticks (db->created);
+        v[5] = sh_value_int (db->compatibility);
+        sh_put_text (&v[6], db->collation);
+        v[7] = sh_value_int (db->access);
+        sh_put_text (&v[8], access[db->access <= 2 ? db->access : 0]);
+        v[9] = sh_value_int (db->read_only);
+        v[10] = v[11] = sh_value_int (0);
+        v[12] = sh_value_int (db->state);
+        sh_put_text (&v[13], s_state (db->state));
+        v[14] = sh_value_int (db->standby);
+        v[15] = v[16] = v[18] = sh_value_int (0);
+        sh_put_text (&v[17], "OFF");
+        v[19] = sh_value_int (db->recovery);
+        sh_put_text (&v[20], recovery[db->recovery <= 3 ? db->recovery : 0]);
+        v[21] = sh_value_int (2);
+        sh_put_text (&v[22], "CHECKSUM");
+        v[23] = v[24] = v[27] = v[30] = sh_value_int (0);
+        int reuse = strcmp (db->log_reuse_wait, "LOG_BACKUP") == 0   ? 2
+                    : strcmp (db->log_reuse_wait, "CHECKPOINT") == 0 ? 1
+                                                                     : 0;
+        v[25] = sh_value_int (reuse);
+        sh_put_text (&v[26], db->log_reuse_wait);
+        sh_put_text (&v[31], "NONE");
+        sh_put_guid (&v[32], db->guid);
+    }
+    free (list);
 }
 
 void
-sh_view_ticks (sh_view_row_t *row, int64_t ticks)
+sh_define_master_files (sh_rowset_t *rows)
 {
-    s_put (row, ticks ? sh_value_ticks (ticks) : sh_value_null ());
+    sh_view_fields (rows, "database_id:i,file_id:i,type:t,type_desc:n,data_space_id:i,name:n,"
+                          "physical_name:N,state:t,state_desc:n,size:i,max_size:i,growth:i");
 }
 
 void
-sh_view_guid (sh_view_row_t *row, const uint8_t guid[16])
+sh_fill_master_files (sh_session_t *session, int db_id, sh_rowset_t *rows)
 {
-    s_put (row, sh_value_guid (guid));
+    sh_db_info_t *list = NULL;
+    size_t count = sh_db_list (session->instance, &list);
+    (void)db_id;
+    for (size_t i = 0; i < count * 2; i++) {
+        const sh_db_info_t *db = &list[i / 2];
+        bool log = i % 2;
+        char name[160];
+        snprintf (name, sizeof name, "%s%s", db->name, log ? "_log" : "");
+        sh_value_t *v = sh_rowset_add_row (rows);
+        v[0] = sh_value_int (db->id);
+        v[1] = sh_value_int (log ? 2 : 1);
+        v[2] = sh_value_int (log);
+        sh_put_text (&v[3], log ? "LOG" : "ROWS");
+        v[4] = sh_value_int (log ? 0 : 1);
+        sh_put_text (&v[5], name);
+        sh_put_text (&v[6], log ? db->log_file : db->data_file);
+        v[7] = sh_value_int (0);
+        sh_put_text (&v[8], "ONLINE");
+        v[9] = sh_value_int (db->size_bytes / 8192 + 1);
+        v[10] = sh_value_int (-1);
+        v[11] = sh_value_int (8192);
+    }
+    free (list);
+}
+
+/*  ---- configurations ---- */
+
+void
+sh_define_configurations (sh_rowset_t *rows)
+{
+    sh_view_fields (rows, "configuration_id:i,name:n,value:i,minimum:i,maximum:i,value_in_use:i,"
+                          "description:N,is_dynamic:b,is_advanced:b");
 }
 
 void
-sh_view_blob (sh_view_row_t *row, const void *data, size_t size)
+sh_fill_configurations (sh_session_t *session, int db_id, sh_rowset_t *rows)
 {
-    s_put (row, sh_value_blob (data, size));
+    static const struct {
+        int id;
+        const char *name;
+        int value, maximum;
+    } list[] = {{518, "show advanced options", 0, 1},
+                {1520, "remote query timeout (s)", 600, 2147483647},
+                {1579, "backup compression default", 0, 1},
+                {1584, "backup checksum default", 0, 1},
+                {16388, "Ole Automation Procedures", 0, 1},
+                {16390, "xp_cmdshell", 0, 1},
+                {16391, "Ad Hoc Distributed Queries", 0, 1},
+                {117, "remote access", 1, 1},
+                {542, "remote proc trans", 0, 1},
+                {1544, "max server memory (MB)", 2147483647, 2147483647}};
+    (void)session;
+    (void)db_id;
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        sh_value_t *v = sh_rowset_add_row (rows);
+        v[0] = sh_value_int (list[i].id);
+        sh_put_text (&v[1], list[i].name);
+        v[2] = v[5] = sh_value_int (list[i].value);
+        v[3] = sh_value_int (0);
+        v[4] = sh_value_int (list[i].maximum);
+        sh_put_text (&v[6], list[i].name);
+        v[7] = sh_value_int (1);
+        v[8] = sh_value_int (0);
+    }
+}
+
+/*  ---- principals of the server ---- */
+
+void
+sh_define_server_principals (sh_rowset_t *rows)
+{
+    sh_view_fields (rows,
+                    "name:n,principal_id:i,sid:x,type:c,type_desc:n,is_disabled:b,create_date:d,"
+                    "modify_date:d,default_database_name:n,default_language_name:n,"
+                    "is_policy_checked:b,is_expiration_checked:b");
 }
 
 void
-sh_view_null (sh_view_row_t *row)
+sh_fill_server_principals (sh_session_t *session, int db_id, sh_rowset_t *rows)
 {
-    s_put (row, sh_value_null ());
+    sh_login_info_t *list = NULL;
+    size_t count = sh_login_list (session->instance, &list);
+    (void)db_id;
+    for (size_t i = 0; i < count; i++) {
+        sh_value_t *v = sh_rowset_add_row (rows);
+        sh_value_t sid = sh_value_blob (list[i].sid, 16);
+        sh_put_text (&v[0], list[i].name);
+        v[1] = sh_value_int (sh_same (list[i].name, "sa") ? 1 : (int64_t)i + 256);
+        v[2] = sh_value_copy (&sid);
+        sh_put_text (&v[3], "S ");
+        sh_put_text (&v[4], "SQL_LOGIN");
+        v[5] = sh_value_int (list[i].disabled);
+        v[6] = v[7] = sh_value_ticks (list[i].created);
+        sh_put_text (&v[8], *list[i].default_database ? list[i].default_database : "master");
+        sh_put_text (&v[9], "us_english");
+        v[10] = v[11] = sh_value_int (0);
+    }
+    free (list);
 }
 
 void
-sh_view_push (sh_rowset_t *rows, sh_view_row_t *row)
+sh_define_servers (sh_rowset_t *rows)
 {
-    if (row->count != rows->field_count)
-        abort ();
-    sh_rowset_push (rows, row->values);
-    row->count = 0;
+    sh_view_fields (rows, "server_id:i,name:n,product:n,provider:n,data_source:N,is_linked:b,"
+                          "is_remote_login_enabled:b,is_rpc_out_enabled:b,query_timeout:i");
 }
+
+void
+sh_fill_servers (sh_session_t *session, int db_id, sh_rowset_t *rows)
+{
+    (void)db_id;
+    sh_value_t *v = sh_rowset_add_row (rows);
+    v[0] = sh_value_int (0);
+    sh_put_text (&v[1], sh_instance_name (session->instance));
+    sh_put_text (&v[2], "SQL Server");
+    sh_put_text (&v[3], "SQLNCLI");
+    sh_put_text (&v[4], sh_instance_name (session->instance));
+    v[5] = sh_value_int (0);
+    v[6] = v[7] = sh_value_int (1);
+    v[8] = sh_value_int (0);
+}
+
+void
+sh_define_sysservers (sh_rowset_t *rows)
+{
+    sh_view_fields (rows, "srvid:s,srvname:n,srvproduct:n,datasource:N,querytimeout:i,isremote:b");
+}
+
+void
+sh_fill_sysservers (sh_session_t *session, int db_id, sh_rowset_t *rows)
+{
+    (void)db_id;
+    sh_value_t *v = sh_rowset_add_row (rows);
+    v[0] = sh_value_int (0);
+    sh_put_text (&v[1], sh_instance_name (session->instance));
+    sh_put_text (&v[2], "SQL Server");
+    sh_put_text (&v[3], sh_instance_name (session->instance));
+    v[4] = sh_value_int (0);
+    v[5] = sh_value_int (1);
+}
+
+#define S_SYS(name)                                                                                \
+    {                                                                                              \
+        "sys", #name, sh_define_##name, sh_fill_##name                                             \
+    }
+
+const sh_sysview_t sh_sysviews[] = {
+    S_SYS (databases),
+    S_SYS (master_files),
+    S_SYS (configurations),
+    S_SYS (server_principals),
+    {"sys", "sql_logins", sh_define_server_principals, sh_fill_server_principals},
+    S_SYS (servers),
+    S_SYS (objects),
+    {"sys", "all_objects", sh_define_objects, sh_fill_objects},
+    S_SYS (tables),
+    S_SYS (procedures),
+    S_SYS (views),
+    S_SYS (columns),
+    {"sys", "all_columns", sh_define_columns, sh_fill_columns},
+    S_SYS (indexes),
+    S_SYS (parameters),
+    S_SYS (schemas),
+    S_SYS (types),
+    S_SYS (triggers),
+    S_SYS (sql_modules),
+    S_SYS (database_principals),
+    S_SYS (partitions),
+    S_SYS (dm_exec_sessions),
+    S_SYS (dm_exec_requests),
+    S_SYS (dm_exec_connections),
+    S_SYS (dm_tran_locks),
+    S_SYS (dm_tran_active_transactions),
+    S_SYS (dm_tran_database_transactions),
+    S_SYS (dm_tran_session_transactions),
+    S_SYS (dm_tran_current_transaction),
+    S_SYS (dm_os_wait_stats),
+    S_SYS (dm_os_waiting_tasks),
+    S_SYS (dm_os_sys_info),
+    {"INFORMATION_SCHEMA", "TABLES", sh_define_is_tables, sh_fill_is_tables},
+    {"INFORMATION_SCHEMA", "COLUMNS", sh_define_is_columns, sh_fill_is_columns},
+    {"INFORMATION_SCHEMA", "ROUTINES", sh_define_is_routines, sh_fill_is_routines},
+    {"dbo", "sysprocesses", sh_define_sysprocesses, sh_fill_sysprocesses},
+    {"dbo", "sysservers", sh_define_sysservers, sh_fill_sysservers},
+    {"dbo", "sysobjects", sh_define_objects, sh_fill_objects},
+    {NULL, NULL, NULL, NULL}};

@@ -251,6 +251,7 @@ struct sh_select {
 
 /*  DECLARE @a int = 1 / procedure parameters */
 typedef struct sh_column_def sh_column_def_t;
+typedef struct sh_key_def sh_key_def_t;
 typedef struct sh_variable sh_variable_t;
 struct sh_variable {
     sh_variable_t *next;
@@ -258,6 +259,7 @@ struct sh_variable {
     int line;
     sh_type_name_t type;
     sh_column_def_t *columns; /* table variable */
+    sh_key_def_t *keys;
     sh_expr_t *init;
     bool output;
     bool readonly;
@@ -290,7 +292,6 @@ typedef enum {
     SH_KEY_DEFAULT
 } sh_key_kind_t;
 
-typedef struct sh_key_def sh_key_def_t;
 struct sh_key_def {
     sh_key_def_t *next;
     sh_key_kind_t kind;

@@ -1,73 +1,67 @@
-/*  KILL, logins, users, roles, permissions, CHECKPOINT, RECONFIGURE.
- *
- *  Logins are real. Users, roles, members and permissions are kept in the database's catalog, so that a script that makes
- *  them behaves as with SQL Server, but sqlhost checks no permission: whoever has logged in may do everything. */
+/*  KILL, logins, users, roles, permissions, server statements. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "interp.h"
-#include "tests/sqlhost/engine/catalog.h"
 
 static sh_status_t
 s_kill (sh_session_t *self, const sh_stmt_t *stmt)
 {
+    sh_value_t value;
     sh_type_t type = sh_type_of (SH_TYPE_INT);
-    sh_value_t value = sh_value_null ();
     sh_status_t status = sh_eval_to (self, stmt->cond, &type, &value);
     if (status != SH_OK)
         return status;
-    if (value.kind != SH_INT)
-        return sh_error_set (self, 6101, 16, 1, "Session ID NULL is not valid.");
+    int id = value.kind == SH_INT ? (int)value.as.integer : 0;
+    if (self->trancount > 0)
+        return sh_error_set (self, 6115, 16, 1,
+                             "KILL command cannot be used inside user transactions.");
     if (stmt->flag)
         return sh_error_set (
             self, 6120, 16, 1,
-            "Status report cannot be obtained. Rollback operation for Process ID %lld is not in "
-            "progress.",
-            (long long)value.as.integer);
-    return sh_esession_kill_id (self->engine, (int)value.as.integer, &self->error);
+            "Status report cannot be obtained. Rollback operation for Process ID %d is "
+            "not in progress.",
+            id);
+    if (!self->sysadmin)
+        return sh_error_set (self, 6102, 14, 1,
+                             "User does not have permission to use the KILL statement.");
+    return sh_esession_kill_id (self->engine, id, &self->error);
 }
 
 /*  ---- logins ---- */
 
-typedef struct {
-    char *password;
-    char *database;
-} s_login_terms_t;
-
-static void
-s_terms_free (s_login_terms_t *terms)
+static const sh_option_t *
+s_option (const sh_stmt_t *stmt, const char *name)
 {
-    if (terms->password)
-        memset (terms->password, 0, strlen (terms->password));
-    free (terms->password);
-    free (terms->database);
+    for (const sh_option_t *option = stmt->options; option; option = option->next)
+        if (sh_same (option->name, name))
+            return option;
+    return NULL;
 }
 
 static sh_status_t
-s_terms_read (sh_session_t *self, const sh_option_t *options, s_login_terms_t *terms)
+s_option_text (sh_session_t *self, const sh_stmt_t *stmt, const char *name, char **text)
 {
-    for (const sh_option_t *option = options; option; option = option->next) {
-        char **into = NULL;
-        if (strcasecmp (option->name, "PASSWORD") == 0)
-            into = &terms->password;
-        else if (strcasecmp (option->name, "DEFAULT_DATABASE") == 0)
-            into = &terms->database;
-        else if (strcasecmp (option->name, "CHECK_POLICY") != 0 &&
-                 strcasecmp (option->name, "CHECK_EXPIRATION") != 0 &&
-                 strcasecmp (option->name, "DEFAULT_LANGUAGE") != 0 &&
-                 strcasecmp (option->name, "DEFAULT_SCHEMA") != 0)
-            return sh_error_set (self, SH_NOT_SUPPORTED, 16, 1,
-                                 "The option %s of a login is not supported by sqlhost.",
-                                 option->name);
-        if (!into)
-            continue;
-        free (*into);
-        *into = NULL;
-        sh_status_t status = sh_eval_text (self, option->value, into);
-        if (status != SH_OK)
-            return status;
+    const sh_option_t *option = s_option (stmt, name);
+    *text = NULL;
+    return option ? sh_eval_text (self, option->value, text) : SH_OK;
+}
+
+static sh_status_t
+s_check_login_options (sh_session_t *self, const sh_stmt_t *stmt)
+{
+    static const char *const known[] = {"PASSWORD",     "DEFAULT_DATABASE", "DEFAULT_LANGUAGE",
+                                        "CHECK_POLICY", "CHECK_EXPIRATION", "OLD_PASSWORD"};
+    for (const sh_option_t *option = stmt->options; option; option = option->next) {
+        bool found = false;
+        for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+            found |= sh_same (option->name, known[i]);
+        if (!found) {
+            char text[160];
+            snprintf (text, sizeof text, "The login option %.100s", option->name);
+            return sh_error_unsupported (self, text);
+        }
     }
     return SH_OK;
 }
@@ -75,127 +69,187 @@ s_terms_read (sh_session_t *self, const sh_option_t *options, s_login_terms_t *t
 static sh_status_t
 s_login (sh_session_t *self, const sh_stmt_t *stmt)
 {
-    const char *verb = stmt->name.object;
-    if (strcasecmp (verb, "DROP") == 0)
+    char *password = NULL, *database = NULL;
+    bool create = sh_same (stmt->name.object, "CREATE");
+    if (sh_same (stmt->name.object, "DROP"))
         return sh_login_drop (self->instance, stmt->text, &self->error);
     if (stmt->columns) {
-        bool disabled = strcasecmp (stmt->columns->text, "DISABLE") == 0;
+        bool disabled = sh_same (stmt->columns->text, "DISABLE");
         return sh_login_alter (self->instance, stmt->text, NULL, NULL, NULL, &disabled,
                                &self->error);
     }
-    s_login_terms_t terms = {NULL, NULL};
-    sh_status_t status = s_terms_read (self, stmt->options, &terms);
-    bool create = strcasecmp (verb, "CREATE") == 0;
+    sh_status_t status = s_check_login_options (self, stmt);
+    if (status == SH_OK)
+        status = s_option_text (self, stmt, "PASSWORD", &password);
+    if (status == SH_OK)
+        status = s_option_text (self, stmt, "DEFAULT_DATABASE", &database);
     if (status == SH_OK && create)
-        status = sh_login_create (self->instance, stmt->text, terms.password ? terms.password : "",
-                                  false, &self->error);
-    if (status == SH_OK && (!create || terms.database))
-        status = sh_login_alter (self->instance, stmt->text, create ? NULL : terms.password,
-                                 terms.database, NULL, NULL, &self->error);
-    s_terms_free (&terms);
+        status = sh_login_create (self->instance, stmt->text, password ? password : "", false,
+                                  &self->error);
+    if (status == SH_OK && (!create || database))
+        status = sh_login_alter (self->instance, stmt->text, create ? NULL : password, database,
+                                 NULL, NULL, &self->error);
+    free (password);
+    free (database);
     return status;
 }
 
-/*  ALTER SERVER ROLE sysadmin ADD | DROP MEMBER login; other server roles carry nothing here. */
 static sh_status_t
 s_server_role (sh_session_t *self, const sh_stmt_t *stmt)
 {
-    if (strcasecmp (stmt->text, "sysadmin") != 0)
-        return SH_OK;
     bool member = !stmt->flag2;
-    return sh_login_alter (self->instance, stmt->text2, NULL, NULL, &member, NULL, &self->error);
+    if (!sh_same (stmt->name.object, "ALTER"))
+        return sh_error_unsupported (self, "This form of server role");
+    if (sh_same (stmt->text, "sysadmin"))
+        return sh_login_alter (self->instance, stmt->text2, NULL, NULL, &member, NULL,
+                               &self->error);
+    sh_login_info_t info;
+    if (sh_login_find (self->instance, stmt->text2, &info) != SH_OK)
+        return sh_error_set (
+            self, 15151, 16, 1,
+            "Cannot add the principal '%s', because it does not exist or you do not "
+            "have permission.",
+            stmt->text2);
+    return SH_OK; /* other roles give rights that nobody asks for here */
 }
 
-/*  ---- what is kept in a database ---- */
+/*  ---- users and roles: kept as records of the database ---- */
 
 static sh_status_t
-s_put (sh_session_t *self, const char *kind, const char *name, const char *parent)
+s_principal_record (sh_session_t *self, const sh_stmt_t *stmt, const char *kind)
 {
-    sh_write_t write;
-    sh_status_t status = sh_write_begin (self, &write);
-    if (status != SH_OK)
+    bool drop = sh_same (stmt->name.object, "DROP");
+    if (sh_same (stmt->name.object, "ALTER"))
+        return sh_error_unsupported (self, "ALTER USER");
+    if (drop) {
+        sh_status_t status =
+            sh_module_drop (self->engine, self->db_id, kind, "sys", stmt->text, &self->error);
+        if (status == SH_ERROR && self->error.number == 3701) {
+            if (stmt->flag)
+                return SH_OK;
+            return sh_error_set (
+                self, 15151, 16, 1,
+                "Cannot drop the %s '%s', because it does not exist or you do not have "
+                "permission.",
+                strcmp (kind, "USER") == 0 ? "user" : "role", stmt->text);
+        }
         return status;
-    const sh_module_t module = {
-        .schema = "dbo", .name = name, .kind = kind, .parent = parent, .text = ""};
-    status =
-        sh_module_put (self->engine, self->db_id, SH_DDL_CREATE_OR_ALTER, &module, &self->error);
-    return sh_write_end (self, &write, status);
-}
-
-static sh_status_t
-s_drop (sh_session_t *self, const char *kind, const char *name, bool if_exists)
-{
-    sh_write_t write;
-    sh_status_t status = sh_write_begin (self, &write);
-    if (status != SH_OK)
-        return status;
-    status = sh_module_drop (self->engine, self->db_id, kind, "dbo", name, &self->error);
-    if (status == SH_ERROR && if_exists && self->error.number == 3701)
-        status = SH_OK;
-    return sh_write_end (self, &write, status);
+    }
+    if (strcmp (kind, "USER") == 0 && stmt->text2) {
+        sh_login_info_t info;
+        if (sh_login_find (self->instance, stmt->text2, &info) != SH_OK)
+            return sh_error_set (self, 15007, 16, 1,
+                                 "'%s' is not a valid login or you do not have permission.",
+                                 stmt->text2);
+    }
+    sh_module_t module = {.schema = "sys",
+                          .name = stmt->text,
+                          .kind = kind,
+                          .text = stmt->text2 ? stmt->text2 : stmt->text};
+    sh_status_t status =
+        sh_module_put (self->engine, self->db_id, SH_DDL_CREATE, &module, &self->error);
+    if (status == SH_ERROR && self->error.number == 2714)
+        return sh_error_set (self, 15023, 16, 1,
+                             "User, group, or role '%s' already exists in the current database.",
+                             stmt->text);
+    return status;
 }
 
 static bool
-s_there (sh_session_t *self, const char *kind, const char *name)
+s_record_exists (sh_session_t *self, const char *kind, const char *name)
 {
     const sh_module_t *module = NULL;
     sh_error_t ignored;
-    bool there =
-        sh_module_open (self->engine, self->db_id, kind, "dbo", name, &module, &ignored) == SH_OK;
-    if (there)
-        sh_module_close (self->engine, &module);
-    return there;
+    if (sh_module_open (self->engine, self->db_id, kind, "sys", name, &module, &ignored) != SH_OK)
+        return false;
+    sh_module_close (self->engine, &module);
+    return true;
+}
+
+static bool
+s_role_exists (sh_session_t *self, const char *role)
+{
+    return strncasecmp (role, "db_", 3) == 0 || sh_same (role, "public") ||
+           s_record_exists (self, "ROLE", role);
 }
 
 static sh_status_t
-s_user_or_role (sh_session_t *self, const sh_stmt_t *stmt)
+s_member (sh_session_t *self, const char *role, const char *member, bool drop)
 {
-    bool role = stmt->object == SH_OBJECT_ROLE;
-    const char *kind = role ? "ROLE" : "USER", *verb = stmt->name.object;
-    if (strcasecmp (verb, "DROP") == 0)
-        return s_drop (self, kind, stmt->text, stmt->flag);
-    if (strcasecmp (verb, "CREATE") == 0) {
-        if (s_there (self, "ROLE", stmt->text) || s_there (self, "USER", stmt->text))
-            return sh_error_set (
-                self, 15023, 16, 1,
-                "User, group, or role '%s' already exists in the current database.", stmt->text);
-        return s_put (self, kind, stmt->text, stmt->text2);
-    }
-    if (!role)
-        return SH_OK; /* ALTER USER: nothing of it is kept */
-    char member[300];
-    snprintf (member, sizeof member, "%s/%s", stmt->text, stmt->text2);
-    return stmt->flag2 ? s_drop (self, "MEMBER", member, true)
-                       : s_put (self, "MEMBER", member, stmt->text);
+    if (!s_role_exists (self, role))
+        return sh_error_set (
+            self, 15151, 16, 1,
+            "Cannot alter the role '%s', because it does not exist or you do not have "
+            "permission.",
+            role);
+    if (!sh_same (member, "dbo") && !s_record_exists (self, "USER", member) &&
+        !s_record_exists (self, "ROLE", member))
+        return sh_error_set (self, 15410, 11, 1,
+                             "User or role '%s' does not exist in this database.", member);
+    if (drop)
+        return sh_module_drop (self->engine, self->db_id, "MEMBER", role, member, &self->error);
+    sh_module_t module = {.schema = role, .name = member, .kind = "MEMBER", .text = ""};
+    return sh_module_put (self->engine, self->db_id, SH_DDL_CREATE_OR_ALTER, &module, &self->error);
 }
 
 static sh_status_t
 s_principal (sh_session_t *self, const sh_stmt_t *stmt)
 {
-    switch (stmt->object) {
-        case SH_OBJECT_LOGIN:
-            return s_login (self, stmt);
-        case SH_OBJECT_SERVER_ROLE:
-            return s_server_role (self, stmt);
-        default:
-            return s_user_or_role (self, stmt);
-    }
+    if (stmt->object == SH_OBJECT_ROLE && sh_same (stmt->name.object, "ALTER"))
+        return s_member (self, stmt->text, stmt->text2, stmt->flag2);
+    return s_principal_record (self, stmt, stmt->object == SH_OBJECT_USER ? "USER" : "ROLE");
 }
 
-/*  GRANT to somebody who is not there is 15151, as in SQL Server; the permission itself is not kept. */
+/*  GRANT and its kin are checked and recorded; rights are not enforced. */
 static sh_status_t
 s_permission (sh_session_t *self, const sh_stmt_t *stmt)
 {
-    for (const sh_ident_t *who = stmt->columns; who; who = who->next)
-        if (strcasecmp (who->text, "public") != 0 && strcasecmp (who->text, "guest") != 0 &&
-            !s_there (self, "ROLE", who->text) && !s_there (self, "USER", who->text) &&
-            sh_login_find (self->instance, who->text, NULL) != SH_OK)
-            return sh_error_set (
-                self, 15151, 16, 1,
-                "Cannot find the user '%s', because it does not exist or you do not have "
-                "permission.",
-                who->text);
-    return SH_OK;
+    for (const sh_ident_t *who = stmt->columns; who; who = who->next) {
+        sh_login_info_t login;
+        if (sh_same (who->text, "public") || sh_same (who->text, "guest") ||
+            s_record_exists (self, "USER", who->text) || s_role_exists (self, who->text) ||
+            (self->db_id == SH_DB_MASTER &&
+             sh_login_find (self->instance, who->text, &login) == SH_OK))
+            continue;
+        return sh_error_set (
+            self, 15151, 16, 1,
+            "Cannot find the user '%s', because it does not exist or you do not have "
+            "permission.",
+            who->text);
+    }
+    if (!stmt->name.object || stmt->flag2)
+        return SH_OK;
+    sh_resolved_t where;
+    char kind[16];
+    int id;
+    sh_status_t status = sh_resolve (self, &stmt->name, &where);
+    if (status != SH_OK)
+        return status;
+    if (sh_object_find (self->engine, where.db_id, where.schema, where.object, kind, &id) ==
+            SH_OK ||
+        sh_sysview_find (self, &stmt->name))
+        return SH_OK;
+    const sh_module_t *module = NULL;
+    if (sh_module_open (self->engine, where.db_id, "IF", where.schema, where.object, &module,
+                        &self->error) == SH_OK) {
+        sh_module_close (self->engine, &module);
+        return SH_OK;
+    }
+    return sh_error_set (
+        self, 15151, 16, 1,
+        "Cannot find the object '%s', because it does not exist or you do not have "
+        "permission.",
+        stmt->name.object);
+}
+
+static sh_status_t
+s_in_transaction (sh_session_t *self, const sh_stmt_t *stmt)
+{
+    sh_write_t write;
+    sh_status_t status = sh_write_begin (self, &write);
+    if (status != SH_OK)
+        return status;
+    return sh_write_end (self, &write, s_principal (self, stmt));
 }
 
 sh_flow_t
@@ -207,18 +261,27 @@ sh_exec_admin (sh_session_t *self, const sh_stmt_t *stmt)
             status = s_kill (self, stmt);
             break;
         case SH_STMT_PRINCIPAL:
-            status = s_principal (self, stmt);
+            if (stmt->object == SH_OBJECT_LOGIN)
+                status = s_login (self, stmt);
+            else if (stmt->object == SH_OBJECT_SERVER_ROLE)
+                status = s_server_role (self, stmt);
+            else
+                status = s_in_transaction (self, stmt);
             break;
         case SH_STMT_PERMISSION:
             status = s_permission (self, stmt);
             break;
         case SH_STMT_CHECKPOINT:
-            status = sh_instance_checkpoint (self->instance, &self->error);
+            if (!stmt->flag)
+                status = sh_instance_checkpoint (self->instance, &self->error);
             break;
         case SH_STMT_RECONFIGURE:
             break;
         default:
-            status = sh_error_unsupported (self, "This statement");
+            status = sh_error_unsupported (self, "SHUTDOWN");
     }
-    return sh_raise (self, status, stmt->line);
+    sh_flow_t flow = sh_raise (self, status, stmt->line);
+    if (status == SH_OK)
+        sh_out_done (self, SH_COMMAND_NONE, false, 0);
+    return flow;
 }

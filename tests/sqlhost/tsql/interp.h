@@ -7,6 +7,7 @@
 #ifndef SH_INTERP_H
 #define SH_INTERP_H
 
+#include <stdio.h>
 #include <sqlite3.h>
 
 #include "arena.h"
@@ -179,7 +180,8 @@ struct sh_cursor_var {
     sh_select_t *query;
     sh_script_t *script;
     sh_rowset_t *rows; /* open: all rows */
-    size_t at;         /* 1-based, 0 = before the first */
+    bool scroll;
+    size_t at; /* 1-based, 0 = before the first */
 };
 
 typedef struct sh_temp sh_temp_t;
@@ -235,6 +237,8 @@ struct sh_session {
     unsigned temp_counter;
     sh_script_cache_t *scripts;
     sh_processor_t *connections;
+    struct sh_prepared *prepared;
+    int prepared_counter;
     uint64_t random;
     const char *statement_text;
 };
@@ -335,6 +339,7 @@ sh_status_t sh_temp_add (sh_session_t *self, const char *name, char **table);
 void sh_temp_forget (sh_session_t *self, const char *name);
 /*  Drops what belongs to a frame (NULL: everything). */
 void sh_temp_drop (sh_session_t *self, const sh_frame_t *frame);
+void sh_table_variable_drop (sh_session_t *self, const char *table);
 /*  @@x; false: no such. *value is owned. */
 bool sh_global (sh_session_t *self, const char *name, sh_value_t *value, sh_type_t *type);
 
@@ -355,6 +360,8 @@ sh_flow_t sh_call_procedure (sh_session_t *self, const sh_name_t *name, sh_call_
 /*  Runs a text in a frame of its own: EXEC (...), sp_executesql (parameters may be NULL). */
 sh_flow_t sh_run_text (sh_session_t *self, const char *text, size_t size, sh_variable_t *parameters,
                        sh_call_t *call, int line);
+/*  Runs the statements in a frame: pushes it, hoists its variables, cleans up behind it. */
+sh_flow_t sh_run_frame (sh_session_t *self, sh_frame_t *frame, const sh_stmt_t *body);
 /*  AFTER triggers of a table. */
 sh_flow_t sh_fire_triggers (sh_session_t *self, int db_id, const sh_table_def_t *def, char event,
                             const sh_pseudo_t *pseudo, int line);

@@ -118,8 +118,7 @@ s_declaration (sh_parse_t *p, bool parameter)
     sh_accept (p, "AS");
     if (!parameter && sh_accept (p, "TABLE")) {
         variable->type.is_table = true;
-        sh_key_def_t *keys = NULL;
-        variable->columns = sh_parse_table_body (p, &keys);
+        variable->columns = sh_parse_table_body (p, &variable->keys);
         return variable->columns ? variable : NULL;
     }
     if (!sh_parse_type (p, &variable->type, 1))

@@ -138,7 +138,7 @@ sh_processor_layout (sh_processor_t *connection, const char *letters)
         i++;
     if (i == connection->layout_count) {
         char name[8];
-        snprintf (name, sizeof name, "v%u", (unsigned) (i % 1000000));
+        snprintf (name, sizeof name, "v%u", (unsigned)(i % 1000000));
         char *sql = sh_printf ("CREATE VIRTUAL TABLE temp.%s USING sqlhost(%s)", name,
                                *letters ? letters : "-");
         int rc = sqlite3_exec (connection->db, sql, NULL, NULL, NULL);
