@@ -57,14 +57,14 @@ sh_view_fields (sh_rowset_t *rows, const char *fields)
 }
 
 void
-sh_put_text (sh_value_t *to, const char *text)
+sh_cell_text (sh_value_t *to, const char *text)
 {
     if (text)
         *to = sh_value_own (text, strlen (text));
 }
 
 void
-sh_put_guid (sh_value_t *to, const uint8_t guid[16])
+sh_cell_guid (sh_value_t *to, const uint8_t guid[16])
 {
     *to = sh_value_guid (guid);
 }
@@ -106,7 +106,7 @@ sh_fill_databases (sh_session_t *session, int db_id, sh_rowset_t *rows)
     for (size_t i = 0; i < count; i++) {
         const sh_db_info_t *db = &list[i];
         sh_value_t *v = sh_rowset_add_row (rows);
-        sh_put_text (&v[0], db->name);
+        sh_cell_text (&v[0], db->name);
         v[1] = sh_value_int (db->id);
         sh_login_info_t owner;
         if (sh_login_find (session->instance, db->owner, &owner) == SH_OK) {
@@ -115,28 +115,28 @@ sh_fill_databases (sh_session_t *session, int db_id, sh_rowset_t *rows)
         }
         v[4] = sh_value_ticks (db->created);
         v[5] = sh_value_int (db->compatibility);
-        sh_put_text (&v[6], db->collation);
+        sh_cell_text (&v[6], db->collation);
         v[7] = sh_value_int (db->access);
-        sh_put_text (&v[8], access[db->access <= 2 ? db->access : 0]);
+        sh_cell_text (&v[8], access[db->access <= 2 ? db->access : 0]);
         v[9] = sh_value_int (db->read_only);
         v[10] = v[11] = sh_value_int (0);
         v[12] = sh_value_int (db->state);
-        sh_put_text (&v[13], s_state (db->state));
+        sh_cell_text (&v[13], s_state (db->state));
         v[14] = sh_value_int (db->standby);
         v[15] = v[16] = v[18] = sh_value_int (0);
-        sh_put_text (&v[17], "OFF");
+        sh_cell_text (&v[17], "OFF");
         v[19] = sh_value_int (db->recovery);
-        sh_put_text (&v[20], recovery[db->recovery <= 3 ? db->recovery : 0]);
+        sh_cell_text (&v[20], recovery[db->recovery <= 3 ? db->recovery : 0]);
         v[21] = sh_value_int (2);
-        sh_put_text (&v[22], "CHECKSUM");
+        sh_cell_text (&v[22], "CHECKSUM");
         v[23] = v[24] = v[27] = v[30] = sh_value_int (0);
         int reuse = strcmp (db->log_reuse_wait, "LOG_BACKUP") == 0   ? 2
                     : strcmp (db->log_reuse_wait, "CHECKPOINT") == 0 ? 1
                                                                      : 0;
         v[25] = sh_value_int (reuse);
-        sh_put_text (&v[26], db->log_reuse_wait);
-        sh_put_text (&v[31], "NONE");
-        sh_put_guid (&v[32], db->guid);
+        sh_cell_text (&v[26], db->log_reuse_wait);
+        sh_cell_text (&v[31], "NONE");
+        sh_cell_guid (&v[32], db->guid);
     }
     free (list);
 }
@@ -163,12 +163,12 @@ sh_fill_master_files (sh_session_t *session, int db_id, sh_rowset_t *rows)
         v[0] = sh_value_int (db->id);
         v[1] = sh_value_int (log ? 2 : 1);
         v[2] = sh_value_int (log);
-        sh_put_text (&v[3], log ? "LOG" : "ROWS");
+        sh_cell_text (&v[3], log ? "LOG" : "ROWS");
         v[4] = sh_value_int (log ? 0 : 1);
-        sh_put_text (&v[5], name);
-        sh_put_text (&v[6], log ? db->log_file : db->data_file);
+        sh_cell_text (&v[5], name);
+        sh_cell_text (&v[6], log ? db->log_file : db->data_file);
         v[7] = sh_value_int (0);
-        sh_put_text (&v[8], "ONLINE");
+        sh_cell_text (&v[8], "ONLINE");
         v[9] = sh_value_int (db->size_bytes / 8192 + 1);
         v[10] = sh_value_int (-1);
         v[11] = sh_value_int (8192);
@@ -207,11 +207,11 @@ sh_fill_configurations (sh_session_t *session, int db_id, sh_rowset_t *rows)
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
         sh_value_t *v = sh_rowset_add_row (rows);
         v[0] = sh_value_int (list[i].id);
-        sh_put_text (&v[1], list[i].name);
+        sh_cell_text (&v[1], list[i].name);
         v[2] = v[5] = sh_value_int (list[i].value);
         v[3] = sh_value_int (0);
         v[4] = sh_value_int (list[i].maximum);
-        sh_put_text (&v[6], list[i].name);
+        sh_cell_text (&v[6], list[i].name);
         v[7] = sh_value_int (1);
         v[8] = sh_value_int (0);
     }
@@ -237,15 +237,15 @@ sh_fill_server_principals (sh_session_t *session, int db_id, sh_rowset_t *rows)
     for (size_t i = 0; i < count; i++) {
         sh_value_t *v = sh_rowset_add_row (rows);
         sh_value_t sid = sh_value_blob (list[i].sid, 16);
-        sh_put_text (&v[0], list[i].name);
+        sh_cell_text (&v[0], list[i].name);
         v[1] = sh_value_int (sh_same (list[i].name, "sa") ? 1 : (int64_t)i + 256);
         v[2] = sh_value_copy (&sid);
-        sh_put_text (&v[3], "S ");
-        sh_put_text (&v[4], "SQL_LOGIN");
+        sh_cell_text (&v[3], "S ");
+        sh_cell_text (&v[4], "SQL_LOGIN");
         v[5] = sh_value_int (list[i].disabled);
         v[6] = v[7] = sh_value_ticks (list[i].created);
-        sh_put_text (&v[8], *list[i].default_database ? list[i].default_database : "master");
-        sh_put_text (&v[9], "us_english");
+        sh_cell_text (&v[8], *list[i].default_database ? list[i].default_database : "master");
+        sh_cell_text (&v[9], "us_english");
         v[10] = v[11] = sh_value_int (0);
     }
     free (list);
@@ -264,10 +264,10 @@ sh_fill_servers (sh_session_t *session, int db_id, sh_rowset_t *rows)
     (void)db_id;
     sh_value_t *v = sh_rowset_add_row (rows);
     v[0] = sh_value_int (0);
-    sh_put_text (&v[1], sh_instance_name (session->instance));
-    sh_put_text (&v[2], "SQL Server");
-    sh_put_text (&v[3], "SQLNCLI");
-    sh_put_text (&v[4], sh_instance_name (session->instance));
+    sh_cell_text (&v[1], sh_instance_name (session->instance));
+    sh_cell_text (&v[2], "SQL Server");
+    sh_cell_text (&v[3], "SQLNCLI");
+    sh_cell_text (&v[4], sh_instance_name (session->instance));
     v[5] = sh_value_int (0);
     v[6] = v[7] = sh_value_int (1);
     v[8] = sh_value_int (0);
@@ -285,9 +285,9 @@ sh_fill_sysservers (sh_session_t *session, int db_id, sh_rowset_t *rows)
     (void)db_id;
     sh_value_t *v = sh_rowset_add_row (rows);
     v[0] = sh_value_int (0);
-    sh_put_text (&v[1], sh_instance_name (session->instance));
-    sh_put_text (&v[2], "SQL Server");
-    sh_put_text (&v[3], sh_instance_name (session->instance));
+    sh_cell_text (&v[1], sh_instance_name (session->instance));
+    sh_cell_text (&v[2], "SQL Server");
+    sh_cell_text (&v[3], sh_instance_name (session->instance));
     v[4] = sh_value_int (0);
     v[5] = sh_value_int (1);
 }

@@ -9,8 +9,8 @@
  *  d datetime  g uniqueidentifier  x varbinary (128)  c char (2)  f real */
 void sh_view_fields (sh_rowset_t *rows, const char *fields);
 /*  NULL leaves NULL. */
-void sh_put_text (sh_value_t *to, const char *text);
-void sh_put_guid (sh_value_t *to, const uint8_t guid[16]);
+void sh_cell_text (sh_value_t *to, const char *text);
+void sh_cell_guid (sh_value_t *to, const uint8_t guid[16]);
 
 #define SH_VIEW(name)                                                                              \
     void sh_define_##name (sh_rowset_t *rows);                                                     \

@@ -38,14 +38,14 @@ sh_fill_dm_exec_sessions (sh_session_t *session, int db_id, sh_rowset_t *rows)
         sh_value_t *v = sh_rowset_add_row (rows);
         v[0] = sh_value_int (s->session_id);
         v[1] = sh_value_ticks (s->login_time);
-        sh_put_text (&v[2], s->host_name);
-        sh_put_text (&v[3], s->program_name);
+        sh_cell_text (&v[2], s->host_name);
+        sh_cell_text (&v[3], s->program_name);
         v[4] = sh_value_int (s->client_pid);
         v[5] = sh_value_int (7);
-        sh_put_text (&v[6], s->client_interface);
-        sh_put_text (&v[7], s->login_name);
-        sh_put_text (&v[8], s->login_name);
-        sh_put_text (&v[9], *s->command ? "running" : "sleeping");
+        sh_cell_text (&v[6], s->client_interface);
+        sh_cell_text (&v[7], s->login_name);
+        sh_cell_text (&v[8], s->login_name);
+        sh_cell_text (&v[9], *s->command ? "running" : "sleeping");
         sh_value_t info = sh_value_blob (s->context_info, s->context_info_size);
         if (s->context_info_size)
             v[10] = sh_value_copy (&info);
@@ -58,7 +58,7 @@ sh_fill_dm_exec_sessions (sh_session_t *session, int db_id, sh_rowset_t *rows)
         v[18] = sh_value_int (2);
         for (int k = 19; k <= 23; k++)
             v[k] = sh_value_int (0);
-        sh_put_text (&v[24], "us_english");
+        sh_cell_text (&v[24], "us_english");
         v[25] = sh_value_int (0);
     }
     free (list);
@@ -85,15 +85,15 @@ sh_fill_dm_exec_connections (sh_session_t *session, int db_id, sh_rowset_t *rows
         sh_value_t *v = sh_rowset_add_row (rows);
         v[0] = sh_value_int (list[i].session_id);
         v[1] = sh_value_ticks (list[i].login_time);
-        sh_put_text (&v[2], "TCP");
-        sh_put_text (&v[3], "TSQL");
-        sh_put_text (&v[4], "FALSE");
-        sh_put_text (&v[5], "SQL");
+        sh_cell_text (&v[2], "TCP");
+        sh_cell_text (&v[3], "TSQL");
+        sh_cell_text (&v[4], "FALSE");
+        sh_cell_text (&v[5], "SQL");
         if (colon) {
             v[7] = sh_value_int (strtol (colon + 1, NULL, 10));
             *colon = 0;
         }
-        sh_put_text (&v[6], address);
+        sh_cell_text (&v[6], address);
     }
     free (list);
 }
@@ -121,16 +121,16 @@ s_request_row (sh_rowset_t *rows, const sh_session_info_t *s)
     v[0] = sh_value_int (s->session_id);
     v[1] = sh_value_int (0);
     v[2] = sh_value_ticks (s->request_time);
-    sh_put_text (&v[3], *s->wait_type ? "suspended" : "running");
-    sh_put_text (&v[4], s->command);
+    sh_cell_text (&v[3], *s->wait_type ? "suspended" : "running");
+    sh_cell_text (&v[4], s->command);
     v[5] = sh_value_int (s->db_id);
     v[6] = sh_value_int (1);
     v[8] = sh_value_int (s->blocking_session_id);
     if (*s->wait_type)
-        sh_put_text (&v[9], s->wait_type);
+        sh_cell_text (&v[9], s->wait_type);
     v[10] = sh_value_int (s->wait_ms);
-    sh_put_text (&v[11], *s->wait_type ? s->wait_type : "MISCELLANEOUS");
-    sh_put_text (&v[12], s->wait_resource);
+    sh_cell_text (&v[11], *s->wait_type ? s->wait_type : "MISCELLANEOUS");
+    sh_cell_text (&v[12], s->wait_resource);
     v[13] = sh_value_int (s->transaction_id && s->transaction_is_user ? 1 : 0);
     v[14] = sh_value_int (s->transaction_id);
     sh_value_t info = sh_value_blob (s->context_info, s->context_info_size);
@@ -146,7 +146,7 @@ s_request_row (sh_rowset_t *rows, const sh_session_info_t *s)
     v[23] = sh_value_int (s->lock_timeout_ms);
     v[24] = sh_value_int (s->deadlock_priority);
     v[27] = sh_value_int (1);
-    sh_put_text (&v[28], s->text);
+    sh_cell_text (&v[28], s->text);
 }
 
 void
@@ -181,17 +181,17 @@ sh_fill_sysprocesses (sh_session_t *session, int db_id, sh_rowset_t *rows)
         v[0] = sh_value_int (s->session_id);
         v[1] = sh_value_int (s->blocking_session_id);
         v[3] = sh_value_int (s->wait_ms);
-        sh_put_text (&v[4], s->wait_type);
-        sh_put_text (&v[5], s->wait_resource);
+        sh_cell_text (&v[4], s->wait_type);
+        sh_cell_text (&v[5], s->wait_resource);
         v[6] = sh_value_int (s->db_id);
         v[7] = sh_value_ticks (s->login_time);
         v[8] = sh_value_ticks (s->request_time);
         v[9] = sh_value_int (s->transaction_id && s->transaction_is_user ? 1 : 0);
-        sh_put_text (&v[10], *s->command ? "running" : "sleeping");
-        sh_put_text (&v[11], s->host_name);
-        sh_put_text (&v[12], s->program_name);
-        sh_put_text (&v[13], *s->command ? s->command : "AWAITING COMMAND");
-        sh_put_text (&v[14], s->login_name);
+        sh_cell_text (&v[10], *s->command ? "running" : "sleeping");
+        sh_cell_text (&v[11], s->host_name);
+        sh_cell_text (&v[12], s->program_name);
+        sh_cell_text (&v[13], *s->command ? s->command : "AWAITING COMMAND");
+        sh_cell_text (&v[14], s->login_name);
         sh_value_t info = sh_value_blob (s->context_info, s->context_info_size);
         v[15] = sh_value_copy (&info);
     }
@@ -216,7 +216,7 @@ sh_fill_dm_tran_active_transactions (sh_session_t *session, int db_id, sh_rowset
     for (size_t i = 0; i < count; i++) {
         sh_value_t *v = sh_rowset_add_row (rows);
         v[0] = sh_value_int (list[i].id);
-        sh_put_text (&v[1], *list[i].name  ? list[i].name
+        sh_cell_text (&v[1], *list[i].name  ? list[i].name
                             : list[i].user ? "user_transaction"
                                            : "implicit_transaction");
         v[2] = sh_value_ticks (list[i].begin_time);
@@ -317,16 +317,16 @@ sh_fill_dm_tran_locks (sh_session_t *session, int db_id, sh_rowset_t *rows)
     (void)db_id;
     for (size_t i = 0; i < count; i++) {
         sh_value_t *v = sh_rowset_add_row (rows);
-        sh_put_text (&v[0], list[i].resource_type);
-        sh_put_text (&v[1], "");
+        sh_cell_text (&v[0], list[i].resource_type);
+        sh_cell_text (&v[1], "");
         v[2] = sh_value_int (list[i].db_id);
-        sh_put_text (&v[3], list[i].resource);
+        sh_cell_text (&v[3], list[i].resource);
         v[4] = sh_value_int (list[i].object_id);
-        sh_put_text (&v[5], list[i].mode);
-        sh_put_text (&v[6], "LOCK");
-        sh_put_text (&v[7], list[i].waiting ? "WAIT" : "GRANT");
+        sh_cell_text (&v[5], list[i].mode);
+        sh_cell_text (&v[6], "LOCK");
+        sh_cell_text (&v[7], list[i].waiting ? "WAIT" : "GRANT");
         v[8] = sh_value_int (list[i].session_id);
-        sh_put_text (&v[9], list[i].owner_type);
+        sh_cell_text (&v[9], list[i].owner_type);
         v[10] = sh_value_int (list[i].transaction_id);
     }
     free (list);
@@ -350,10 +350,10 @@ sh_fill_dm_os_waiting_tasks (sh_session_t *session, int db_id, sh_rowset_t *rows
             sh_value_t *v = sh_rowset_add_row (rows);
             v[0] = sh_value_int (list[i].session_id);
             v[1] = sh_value_int (list[i].wait_ms);
-            sh_put_text (&v[2], list[i].wait_type);
+            sh_cell_text (&v[2], list[i].wait_type);
             if (list[i].blocking_session_id)
                 v[3] = sh_value_int (list[i].blocking_session_id);
-            sh_put_text (&v[4], list[i].wait_resource);
+            sh_cell_text (&v[4], list[i].wait_resource);
         }
     free (list);
 }
@@ -382,7 +382,7 @@ sh_fill_dm_os_wait_stats (sh_session_t *session, int db_id, sh_rowset_t *rows)
     (void)db_id;
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         sh_value_t *v = sh_rowset_add_row (rows);
-        sh_put_text (&v[0], types[i]);
+        sh_cell_text (&v[0], types[i]);
         v[1] = v[2] = v[3] = v[4] = sh_value_int (0);
     }
 }

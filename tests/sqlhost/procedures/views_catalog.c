@@ -89,16 +89,16 @@ s_object (void *arg, const sh_object_t *object)
     char type[3];
     sh_value_t *v = sh_rowset_add_row (walk->rows);
     snprintf (type, sizeof type, "%-2.2s", object->kind);
-    sh_put_text (&v[0], object->name);
+    sh_cell_text (&v[0], object->name);
     v[1] = v[10] = sh_value_int (object->object_id);
     v[3] = sh_value_int (s_schema_id (walk, object->schema));
     v[4] = sh_value_int (0);
-    sh_put_text (&v[5], type);
-    sh_put_text (&v[6], s_kind_name (object->kind));
+    sh_cell_text (&v[5], type);
+    sh_cell_text (&v[6], s_kind_name (object->kind));
     v[7] = sh_value_ticks (object->created);
     v[8] = sh_value_ticks (object->modified);
     v[9] = sh_value_int (0);
-    sh_put_text (&v[11], type);
+    sh_cell_text (&v[11], type);
     return true;
 }
 
@@ -166,11 +166,11 @@ s_trigger (void *arg, const sh_object_t *object)
     if (strcmp (object->kind, "TR") != 0)
         return true;
     sh_value_t *v = sh_rowset_add_row (walk->rows);
-    sh_put_text (&v[0], object->name);
+    sh_cell_text (&v[0], object->name);
     v[1] = sh_value_int (object->object_id);
     v[2] = sh_value_int (1);
-    sh_put_text (&v[4], object->parent);
-    sh_put_text (&v[5], "TR");
+    sh_cell_text (&v[4], object->parent);
+    sh_cell_text (&v[5], "TR");
     v[6] = sh_value_ticks (object->created);
     v[7] = sh_value_ticks (object->modified);
     v[8] = v[9] = sh_value_int (0);
@@ -247,14 +247,14 @@ s_column (void *arg, const sh_object_t *object)
         const sh_column_t *column = &object->def->columns[i];
         sh_value_t *v = sh_rowset_add_row (walk->rows);
         v[0] = sh_value_int (object->object_id);
-        sh_put_text (&v[1], column->name);
+        sh_cell_text (&v[1], column->name);
         v[2] = sh_value_int (i + 1);
         v[3] = v[4] = sh_value_int (s_system_type (column->type.id));
         v[5] = sh_value_int (s_max_length (&column->type));
         v[6] = sh_value_int (column->type.precision);
         v[7] = sh_value_int (column->type.scale);
         if (sh_type_is_text (&column->type))
-            sh_put_text (&v[8], "SQL_Latin1_General_CP1_CI_AS");
+            sh_cell_text (&v[8], "SQL_Latin1_General_CP1_CI_AS");
         v[9] = sh_value_int (column->nullable);
         v[10] = sh_value_int (column->identity);
         v[11] = sh_value_int (0);
@@ -285,7 +285,7 @@ sh_fill_types (sh_session_t *session, int db_id, sh_rowset_t *rows)
     for (int id = SH_TYPE_BIT; id <= SH_TYPE_UNIQUEIDENTIFIER; id++) {
         sh_type_t type = sh_type_of ((sh_type_id_t)id);
         sh_value_t *v = sh_rowset_add_row (rows);
-        sh_put_text (&v[0], sh_type_name (type.id));
+        sh_cell_text (&v[0], sh_type_name (type.id));
         v[1] = v[2] = sh_value_int (s_system_type (type.id));
         v[3] = sh_value_int (4);
         v[4] = sh_value_int (s_max_length (&type));
@@ -313,17 +313,17 @@ s_index (void *arg, const sh_object_t *object)
         sh_value_t *v = sh_rowset_add_row (walk->rows);
         v[0] = sh_value_int (object->object_id);
         v[2] = v[3] = v[5] = v[6] = v[7] = v[8] = sh_value_int (0);
-        sh_put_text (&v[4], "HEAP");
+        sh_cell_text (&v[4], "HEAP");
     }
     int number = 2;
     for (int i = 0; object->def && i < object->def->index_count; i++) {
         const sh_index_t *index = &object->def->indexes[i];
         sh_value_t *v = sh_rowset_add_row (walk->rows);
         v[0] = sh_value_int (object->object_id);
-        sh_put_text (&v[1], index->name);
+        sh_cell_text (&v[1], index->name);
         v[2] = sh_value_int (index->clustered ? 1 : number++);
         v[3] = sh_value_int (index->clustered ? 1 : 2);
-        sh_put_text (&v[4], index->clustered ? "CLUSTERED" : "NONCLUSTERED");
+        sh_cell_text (&v[4], index->clustered ? "CLUSTERED" : "NONCLUSTERED");
         v[5] = sh_value_int (index->unique);
         v[6] = sh_value_int (index->primary_key);
         v[7] = sh_value_int (index->unique_constraint);
@@ -392,7 +392,7 @@ s_parameter (void *arg, const sh_object_t *object)
     for (; p; p = p->next) {
         sh_value_t *v = sh_rowset_add_row (walk->rows);
         v[0] = sh_value_int (object->object_id);
-        sh_put_text (&v[1], p->name);
+        sh_cell_text (&v[1], p->name);
         v[2] = sh_value_int (++number);
         v[3] = v[4] = sh_value_int (s_system_type (p->type.type.id));
         v[5] = sh_value_int (s_max_length (&p->type.type));
@@ -427,7 +427,7 @@ s_module (void *arg, const sh_object_t *object)
         return true;
     sh_value_t *v = sh_rowset_add_row (walk->rows);
     v[0] = sh_value_int (object->object_id);
-    sh_put_text (&v[1], object->module->text);
+    sh_cell_text (&v[1], object->module->text);
     v[2] = v[3] = sh_value_int (1);
     v[4] = sh_value_int (0);
     return true;
@@ -454,7 +454,7 @@ s_schema_row (void *arg, const sh_object_t *object)
     if (strcmp (object->kind, "SCHEMA") != 0)
         return true;
     sh_value_t *v = sh_rowset_add_row (walk->rows);
-    sh_put_text (&v[0], object->name);
+    sh_cell_text (&v[0], object->name);
     v[1] = sh_value_int (object->object_id);
     v[2] = sh_value_int (1);
     return true;
@@ -466,7 +466,7 @@ sh_fill_schemas (sh_session_t *session, int db_id, sh_rowset_t *rows)
     static const char *const fixed[] = {"dbo", "guest", "INFORMATION_SCHEMA", "sys"};
     for (int i = 0; i < 4; i++) {
         sh_value_t *v = sh_rowset_add_row (rows);
-        sh_put_text (&v[0], fixed[i]);
+        sh_cell_text (&v[0], fixed[i]);
         v[1] = v[2] = sh_value_int (i + 1);
     }
     s_walk (session, db_id, rows, NULL, s_schema_row);
@@ -484,12 +484,12 @@ s_principal_row (sh_rowset_t *rows, const char *name, int id, bool role, int64_t
                  bool fixed)
 {
     sh_value_t *v = sh_rowset_add_row (rows);
-    sh_put_text (&v[0], name);
+    sh_cell_text (&v[0], name);
     v[1] = sh_value_int (id);
-    sh_put_text (&v[2], role ? "R " : "S ");
-    sh_put_text (&v[3], role ? "DATABASE_ROLE" : "SQL_USER");
+    sh_cell_text (&v[2], role ? "R " : "S ");
+    sh_cell_text (&v[3], role ? "DATABASE_ROLE" : "SQL_USER");
     if (!role)
-        sh_put_text (&v[4], "dbo");
+        sh_cell_text (&v[4], "dbo");
     v[5] = v[6] = sh_value_ticks (created);
     v[7] = sh_value_int (fixed);
 }
@@ -546,10 +546,10 @@ s_is_table (void *arg, const sh_object_t *object)
     if (!view && strcmp (object->kind, "U") != 0)
         return true;
     sh_value_t *v = sh_rowset_add_row (self->walk.rows);
-    sh_put_text (&v[0], s_catalog (&self->walk, &self->info));
-    sh_put_text (&v[1], object->schema);
-    sh_put_text (&v[2], object->name);
-    sh_put_text (&v[3], view ? "VIEW" : "BASE TABLE");
+    sh_cell_text (&v[0], s_catalog (&self->walk, &self->info));
+    sh_cell_text (&v[1], object->schema);
+    sh_cell_text (&v[2], object->name);
+    sh_cell_text (&v[3], view ? "VIEW" : "BASE TABLE");
     return true;
 }
 
@@ -584,14 +584,14 @@ s_is_column (void *arg, const sh_object_t *object)
     for (int i = 0; object->def && i < object->def->column_count; i++) {
         const sh_column_t *column = &object->def->columns[i];
         sh_value_t *v = sh_rowset_add_row (self->walk.rows);
-        sh_put_text (&v[0], s_catalog (&self->walk, &self->info));
-        sh_put_text (&v[1], object->schema);
-        sh_put_text (&v[2], object->name);
-        sh_put_text (&v[3], column->name);
+        sh_cell_text (&v[0], s_catalog (&self->walk, &self->info));
+        sh_cell_text (&v[1], object->schema);
+        sh_cell_text (&v[2], object->name);
+        sh_cell_text (&v[3], column->name);
         v[4] = sh_value_int (i + 1);
-        sh_put_text (&v[5], column->default_text);
-        sh_put_text (&v[6], column->nullable ? "YES" : "NO");
-        sh_put_text (&v[7], sh_type_name (column->type.id));
+        sh_cell_text (&v[5], column->default_text);
+        sh_cell_text (&v[6], column->nullable ? "YES" : "NO");
+        sh_cell_text (&v[7], sh_type_name (column->type.id));
         if (column->type.size)
             v[8] = sh_value_int (column->type.size);
         if (column->type.id == SH_TYPE_NUMERIC) {
@@ -623,11 +623,11 @@ s_is_routine (void *arg, const sh_object_t *object)
     if (!procedure && strcmp (object->kind, "FN") != 0 && strcmp (object->kind, "IF") != 0)
         return true;
     sh_value_t *v = sh_rowset_add_row (self->walk.rows);
-    sh_put_text (&v[0], s_catalog (&self->walk, &self->info));
-    sh_put_text (&v[1], object->schema);
-    sh_put_text (&v[2], object->name);
-    sh_put_text (&v[3], procedure ? "PROCEDURE" : "FUNCTION");
-    sh_put_text (&v[4], object->module ? object->module->text : NULL);
+    sh_cell_text (&v[0], s_catalog (&self->walk, &self->info));
+    sh_cell_text (&v[1], object->schema);
+    sh_cell_text (&v[2], object->name);
+    sh_cell_text (&v[3], procedure ? "PROCEDURE" : "FUNCTION");
+    sh_cell_text (&v[4], object->module ? object->module->text : NULL);
     v[5] = sh_value_ticks (object->created);
     v[6] = sh_value_ticks (object->modified);
     return true;
