@@ -432,6 +432,7 @@ s_run (s_job_t *job, sh_backup_result_t *result, sh_error_t *error)
         return status;
     sh_lock_instance (instance);
     status = s_check (job, &db, error);
+    sh_require (status != SH_OK || db);
     if (status == SH_OK)
         status = s_begin (job, db, error);
     sh_unlock_instance (instance);

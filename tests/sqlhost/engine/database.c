@@ -8,9 +8,11 @@
 sh_db_t *
 sh_db_by_id (sh_instance_t *self, int db_id)
 {
-    for (size_t i = 0; i < self->db_count; i++)
-        if (self->dbs[i]->info.id == db_id)
-            return self->dbs[i];
+    for (size_t i = 0; i < self->db_count; i++) {
+        sh_db_t *db = self->dbs[i];
+        if (db && db->info.id == db_id)
+            return db;
+    }
     return NULL;
 }
 

@@ -73,7 +73,7 @@ static size_t
 s_file_rows (sh_instance_t *instance, const sh_backup_header_t *h, int64_t set_id,
              const char *data_file, sh_system_row_t *rows)
 {
-    s_decimal_t size;
+    s_decimal_t size = {""};
     char logical[140], log_file[1100];
     size_t count = 0;
     snprintf (logical, sizeof logical, "%s_log", h->database_name);
@@ -109,7 +109,7 @@ static int64_t
 s_set_row (sh_instance_t *instance, const sh_backup_header_t *h, int64_t media_id,
            sh_system_row_t *row)
 {
-    s_decimal_t lsn[4], size[2];
+    s_decimal_t lsn[4] = {{""}}, size[2] = {{""}};
     sh_named_t set[] = {
         {"backup_set_uuid", sh_value_guid (h->set_guid)},
         {"media_set_id", sh_value_int (media_id)},

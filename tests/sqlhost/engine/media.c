@@ -258,7 +258,7 @@ s_header_get (sh_reader_t *in, sh_backup_header_t *h)
     s_get_guid (in, h->last_fork);
     h->family_number = sh_get_u8 (in);
     h->family_count = sh_get_u8 (in);
-    return !in->failed && h->family_count > 0;
+    return !in->failed && h->family_count > 0 && h->family_count <= SH_BACKUP_FILES_MAX;
 }
 
 void
@@ -405,6 +405,7 @@ sh_set_read (const sh_stripe_t *stripes, size_t count,
 {
     FILE *files[SH_BACKUP_FILES_MAX] = {NULL};
     sh_status_t status = SH_OK;
+    sh_require (count > 0 && count <= SH_BACKUP_FILES_MAX);
     for (size_t i = 0; i < count && status == SH_OK; i++) {
         if (stripes[i].set.header.damaged) {
             status = s_set_error (&stripes[i], SH_CHUNK_TORN, error);

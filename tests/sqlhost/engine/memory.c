@@ -42,7 +42,8 @@ void
 sh_copy (char *out, size_t size, const char *text)
 {
     size_t length = text ? strlen (text) : 0;
-    if (length >= size) {
+    sh_require (size > 0);
+    if (text && length >= size) {
         length = size - 1;
         while (length > 0 && ((unsigned char)text[length] & 0xC0) == 0x80)
             length--;

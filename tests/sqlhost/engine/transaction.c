@@ -277,10 +277,31 @@ typedef struct {
 } s_build_t;
 
 static bool
-s_put_ddl (sh_txn_t *txn, const sh_undo_t *undo, sh_bytes_t *out)
+s_put_module (const sh_txn_t *txn, const sh_undo_t *undo, sh_bytes_t *out)
+{
+    const sh_node_t *node = undo->node;
+    if (undo->kind == SH_UNDO_PUT_NODE) {
+        if (node->dropped_by == txn)
+            return false;
+        sh_put_u8 (out, SH_OP_MODULE);
+        sh_module_write (out, &node->body);
+        return true;
+    }
+    if (node->created_by == txn)
+        return false;
+    sh_put_u8 (out, SH_OP_UNMODULE);
+    sh_put_u32 (out, (uint32_t)node->body.object_id);
+    return true;
+}
+
+/*  A definition or a module. False: nothing of it lasts beyond the transaction. */
+static bool
+s_put_ddl (const sh_txn_t *txn, const sh_undo_t *undo, sh_bytes_t *out)
 {
     const sh_table_t *table = undo->table;
-    bool gone = table && table->dropped_by == txn, new = table && table->created_by == txn;
+    if (!table)
+        return s_put_module (txn, undo, out);
+    bool gone = table->dropped_by == txn, new = table->created_by == txn;
     switch (undo->kind) {
         case SH_UNDO_CREATE_TABLE:
             if (gone)
@@ -302,22 +323,9 @@ s_put_ddl (sh_txn_t *txn, const sh_undo_t *undo, sh_bytes_t *out)
             sh_def_put (out, table->def);
             return true;
         case SH_UNDO_IDENTITY:
-            if (gone)
-                return false;
-            sh_op_identity (out, table);
-            return true;
-        case SH_UNDO_PUT_NODE:
-            if (undo->node->dropped_by == txn)
-                return false;
-            sh_put_u8 (out, SH_OP_MODULE);
-            sh_module_write (out, &undo->node->body);
-            return true;
-        case SH_UNDO_DROP_NODE:
-            if (undo->node->created_by == txn)
-                return false;
-            sh_put_u8 (out, SH_OP_UNMODULE);
-            sh_put_u32 (out, (uint32_t)undo->node->body.object_id);
-            return true;
+            if (!gone)
+                sh_op_identity (out, table);
+            return !gone;
         default:
             return false;
     }
