@@ -134,7 +134,7 @@ make_databases() {
                 BizTalkMsgBoxDb*) cat "$sql/messagebox.sql" ;;
                 BizTalkDTADb) cat "$sql/tracking.sql" ;;
                 BAMPrimaryImport) cat "$sql/bam.sql" ;;
-                OrdersDb | Custom*) cat "$sql/orders.sql" ;;
+                OrdersDb | Custom*) printf 'CREATE TABLE dbo.Orders (OrderId int NOT NULL PRIMARY KEY, Item nvarchar(64) NOT NULL)\n' ;;
             esac
             printf '\nGO\n'
         done < <(layout | grep "^$name ")
