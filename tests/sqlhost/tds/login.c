@@ -66,7 +66,7 @@ s_prelogin_option (sh_writer_t *out, uint8_t token, size_t offset, size_t length
 void
 sh_prelogin_answer (sh_writer_t *out)
 {
-    static const uint8_t version[6] = {16, 0, 0x03, 0xE8, 0, 0}; /* 16.0.1000: SQL Server 2022 */
+    static const uint8_t version[6] = {15, 0, 0x11, 0x3F, 0, 0}; /* 15.0.4415, as @@VERSION says */
     const size_t start = 5 * 5 + 1;
 
     s_prelogin_option (out, PRELOGIN_VERSION, start, 6);

@@ -234,7 +234,7 @@ sh_token_env_reset (sh_writer_t *out)
 void
 sh_token_login_ack (sh_writer_t *out, uint32_t version)
 {
-    static const uint8_t program_version[4] = {16, 0, 0x03, 0xE8};
+    static const uint8_t program_version[4] = {15, 0, 0x11, 0x3F};
     size_t start = s_open (out, TOKEN_LOGINACK);
 
     sh_writer_u8 (out, 1);
