@@ -237,7 +237,12 @@ sh_time_parse (const char *text, int64_t *ticks)
         *ticks = SH_TICKS_1900; /* an empty string is 1900-01-01 */
         return true;
     }
-    bool date = s_date_numeric (&at, &c) || s_date_named (&at, &c);
+    sh_civil_t named = c; /* a try that fails may leave anything in it */
+    bool date = s_date_numeric (&at, &c);
+    if (!date && s_date_named (&at, &named)) {
+        c = named;
+        date = true;
+    }
     int zone = 0;
     if (date && (*at == 'T' || *at == 't'))
         at++;
