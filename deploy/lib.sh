@@ -19,13 +19,13 @@ build_when_missing() {
     done
     [ -z "${BTSMARK_BUILD:-}" ] || fail "$build lacks $program; build it there, or unset BTSMARK_BUILD"
     "$top/deploy/install-deps.sh" build
-    say "building btsmark in $build ..." >&2
-    cmake -S "$top" --preset release >"$top/.build.log" 2>&1 &&
-        cmake --build "$build" >>"$top/.build.log" 2>&1 || {
-        tail -n 40 "$top/.build.log" >&2
-        fail "the build failed; the whole log is $top/.build.log"
+    say "building btsmark in $build (a minute or two) ..." >&2
+    mkdir -p "$build"
+    local log=$build/build.log
+    (cd "$top" && cmake --preset release && cmake --build --preset release) >"$log" 2>&1 || {
+        tail -n 40 "$log" >&2
+        fail "the build failed; the whole log is $log"
     }
-    rm -f "$top/.build.log"
 }
 
 # T-SQL from standard input at an instance of the sandbox: the password goes through standard input, so that no process

@@ -240,7 +240,7 @@ s_rekey (sh_table_t *table, const sh_slot_t *slot, const sh_row_t *committed,
 {
     for (int i = 0; i < table->def->index_count; i++) {
         const sh_index_t *index = &table->def->indexes[i];
-        uint64_t before[2], after[2];
+        uint64_t before[2] = {0}, after[2] = {0};
         int old_count = s_hashes (index, slot->committed, slot->pending, before);
         int new_count = s_hashes (index, committed, pending, after);
         for (int k = 0; k < old_count; k++)
