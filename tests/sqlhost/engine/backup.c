@@ -227,9 +227,10 @@ s_begin (s_job_t *job, sh_db_t *db, sh_error_t *error)
 static void
 s_progress (s_job_t *job)
 {
-    int percent = job->total > 0 ? (int)(job->done * 100 / job->total) : 100;
+    double exact = job->total > 0 ? (double)job->done * 100.0 / (double)job->total : 100;
+    int percent = (int)exact;
     sh_lock_instance (job->session->instance);
-    job->session->percent = job->total > 0 ? (double)job->done * 100.0 / (double)job->total : 100;
+    job->session->percent = exact;
     int step = job->backup->stats;
     while (step > 0 && job->told_percent + step <= percent) {
         job->told_percent += step;
@@ -275,8 +276,7 @@ s_write_record (void *arg, const sh_log_row_t *row)
     uint32_t before = job->writer.sequence;
     job->status = sh_writer_put (&job->writer, SH_CHUNK_LOG, item.data, item.size, job->error);
     sh_bytes_free (&item);
-    job->done++;
-    if (job->writer.sequence != before)
+    if (job->backup->log && ++job->done > 0 && job->writer.sequence != before)
         s_progress (job);
     return job->status == SH_OK;
 }

@@ -264,6 +264,12 @@ void sh_data_path (sh_instance_t *instance, const sh_db_t *db, char *out, size_t
 
 /*  ---- sessions (session.c) ---- */
 
+/*  A key that was there twice while a statement ran. */
+typedef struct {
+    sh_table_t *table; /* held */
+    int64_t rid;
+} sh_deferred_t;
+
 struct sh_esession {
     sh_instance_t *instance;
     int id;
@@ -295,6 +301,9 @@ struct sh_esession {
     bool victim;
     uint64_t visit; /* scratch of the deadlock search */
     sh_txn_t *txn;
+    bool deferring;
+    sh_deferred_t *deferred;
+    size_t deferred_count, deferred_capacity;
 };
 
 /*  Checks cancel, kill, shutdown. */

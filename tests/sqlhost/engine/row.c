@@ -116,6 +116,15 @@ s_has_key (const sh_index_t *index, const sh_row_t *version, const sh_row_t *row
     return version && sh_key_equal (index, version->values, row->values);
 }
 
+static void
+s_note_deferred (sh_esession_t *session, sh_table_t *table, int64_t rid)
+{
+    session->deferred = sh_grow (session->deferred, session->deferred_count,
+                                 &session->deferred_capacity, sizeof *session->deferred);
+    session->deferred[session->deferred_count++] =
+        (sh_deferred_t){.table = sh_table_hold (table), .rid = rid};
+}
+
 /*  One index. SH_CHANGED: it had to wait, look again. */
 static sh_status_t
 s_check_key (sh_esession_t *session, sh_table_t *table, int index_number, const sh_row_t *row,
@@ -130,8 +139,12 @@ s_check_key (sh_esession_t *session, sh_table_t *table, int index_number, const 
         if (rid == own_rid || !slot)
             continue;
         if (!slot->owner || slot->owner == session->txn) {
-            if (s_has_key (index, sh_slot_visible (slot, session->txn), row))
+            if (!s_has_key (index, sh_slot_visible (slot, session->txn), row))
+                continue;
+            if (own_rid == 0 || !session->deferring)
                 return s_duplicate (table, index, row, error);
+            s_note_deferred (session, table, own_rid);
+            return SH_OK;
         } else if (s_has_key (index, slot->committed, row) ||
                    s_has_key (index, slot->pending, row)) {
             /*  Another's open change decides whether there is such a key. */
@@ -159,6 +172,32 @@ s_check_keys (sh_esession_t *session, sh_table_t *table, const sh_row_t *row, in
             i++;
     }
     return SH_OK;
+}
+
+void
+sh_keys_defer (sh_esession_t *session)
+{
+    session->deferring = true;
+}
+
+sh_status_t
+sh_keys_verify (sh_esession_t *session, bool keep, sh_error_t *error)
+{
+    sh_status_t status = SH_OK;
+    sh_lock_instance (session->instance);
+    session->deferring = false;
+    for (size_t i = 0; i < session->deferred_count; i++) {
+        sh_table_t *table = session->deferred[i].table;
+        const sh_slot_t *slot = sh_slot_find (table, session->deferred[i].rid);
+        sh_row_t *row = slot ? sh_row_hold (sh_slot_visible (slot, session->txn)) : NULL;
+        if (keep && status == SH_OK && row)
+            status = s_check_keys (session, table, row, session->deferred[i].rid, error);
+        sh_row_drop (row);
+        sh_table_free (table);
+    }
+    session->deferred_count = 0;
+    sh_unlock_instance (session->instance);
+    return status;
 }
 
 /*  ---- insert ---- */

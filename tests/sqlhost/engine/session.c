@@ -79,6 +79,7 @@ sh_esession_close (sh_esession_t **self_p)
     if (!self)
         return;
     sh_instance_t *instance = self->instance;
+    sh_keys_verify (self, false, NULL);
     sh_lock_instance (instance);
     if (self->txn)
         sh_txn_rollback_locked (self);
@@ -90,6 +91,7 @@ sh_esession_close (sh_esession_t **self_p)
     *p = self->next;
     sh_unlock_instance (instance);
     pthread_cond_destroy (&self->wake);
+    free (self->deferred);
     free (self);
     *self_p = NULL;
 }

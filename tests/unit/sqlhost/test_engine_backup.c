@@ -548,6 +548,7 @@ progress_and_success_are_told (void **state)
     char path[128];
     const char *files[] = {path};
     fx_path (fx, "a.bak", path);
+    fx_insert (fx->s[0], fx->db, "T", 1, "a");
     sh_backup_t backup = {.db_id = fx->db, .file_count = 1, .files = files, .stats = 50};
     fx->messages[0] = 0;
     fx_ok (sh_backup (fx->s[0], &backup, NULL, &error), &error);

@@ -359,6 +359,45 @@ a_duplicate_key_waits_for_the_other_transaction (void **state)
     }
 }
 
+/*  UPDATE T SET k = k + step, row by row, as the interpreter does it. */
+static sh_status_t
+s_shift (fx_t *fx, int step, int only, sh_error_t *error)
+{
+    sh_esession_t *s = fx->s[0];
+    sh_table_t *table = fx_table (s, fx->db, "T");
+    sh_status_t status = SH_OK;
+    sh_keys_defer (s);
+    for (int64_t rid = 1; rid <= 3 && status == SH_OK; rid++) {
+        const sh_value_t *old;
+        if (sh_row_get (s, table, rid, &old) != SH_OK || (only && rid != only))
+            continue;
+        sh_value_t values[] = {sh_value_int (old[0].as.integer + step), old[1]};
+        status = sh_row_update (s, table, rid, 0, values, error);
+    }
+    sh_status_t keys = sh_keys_verify (s, status == SH_OK, error);
+    sh_table_close (s, &table);
+    return status == SH_OK ? keys : status;
+}
+
+static void
+keys_may_pass_each_other_within_a_statement_but_not_stay_twice (void **state)
+{
+    fx_t *fx = *state;
+    sh_error_t error = {0};
+    for (int i = 1; i <= 3; i++)
+        fx_insert (fx->s[0], fx->db, "T", i, "a");
+    fx_begin (fx->s[0]);
+    fx_ok (s_shift (fx, 1, 0, &error), &error);
+    fx_expect (fx_read (fx->s[0], fx->db, "T"), "2=a 3=a 4=a ");
+    size_t position = sh_txn_position (fx->s[0]);
+    assert_int_equal (s_shift (fx, 1, 2, &error), SH_ERROR);
+    assert_int_equal (error.number, 2627);
+    sh_txn_rollback_to (fx->s[0], position);
+    fx_commit (fx->s[0]);
+    fx_expect (fx_seek (fx->s[0], fx->db, "T", 3, 0), "3=a ");
+    fx_expect (fx_seek (fx->s[0], fx->db, "T", 1, 0), "");
+}
+
 static void
 a_changed_row_is_reported_and_not_overwritten (void **state)
 {
@@ -487,6 +526,7 @@ main (void)
         FX_TEST (others_wait_for_open_ddl_and_then_see_its_outcome),
         FX_TEST (a_table_is_not_dropped_under_a_session_that_reads_it),
         FX_TEST (a_duplicate_key_waits_for_the_other_transaction),
+        FX_TEST (keys_may_pass_each_other_within_a_statement_but_not_stay_twice),
         FX_TEST (a_changed_row_is_reported_and_not_overwritten),
         FX_TEST (application_locks_answer_as_sp_getapplock_does),
         FX_TEST (a_cancelled_application_lock_answers_minus_2),
