@@ -225,6 +225,7 @@ s_apply (sh_session_t *self, const sh_stmt_t *stmt, sh_target_t *target, const i
 {
     s_seen_t seen = {0};
     sh_status_t status = SH_OK;
+    sh_keys_defer (self->engine);
     for (size_t row = 0; row < found->row_count && status == SH_OK; row++) {
         const sh_value_t *ids = sh_rowset_row (found, row), *old = NULL;
         int64_t rid = ids[0].as.integer;
@@ -240,8 +241,9 @@ s_apply (sh_session_t *self, const sh_stmt_t *stmt, sh_target_t *target, const i
         }
         ++*affected;
     }
+    sh_status_t keys = sh_keys_verify (self->engine, status == SH_OK, &self->error);
     free (seen.slots);
-    return status;
+    return status == SH_OK ? keys : status;
 }
 
 static sh_status_t
