@@ -355,7 +355,7 @@ s_text_set (const bm_report_set_t *set, FILE *to)
     if (set->type == BM_SET_LOG) {
         fprintf (to, "  mark %s: %s, %s\n", set->mark ? set->mark : "(none)",
                  bm_outcome_name (set->outcome), bm_outcome_meaning (set->outcome));
-        if (set->reason && set->reason[0])
+        if (bm_outcome_retry (set->outcome) && set->reason && set->reason[0])
             s_wrapped (to, "       ", set->reason);
         for (size_t i = 0; i < set->attempt_count; i++)
             fprintf (to, "  other attempt %s: %s, %s\n", set->attempts[i].mark,

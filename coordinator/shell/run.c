@@ -514,6 +514,18 @@ s_rounds (run_t *self, const set_t *set, marked_t *best)
     }
 }
 
+/*  SQL Server's own errors in a round mean that there is no mark, not that the management database is out of order. */
+static void
+s_fail_mark (run_t *self, const bm_error_t *cause)
+{
+    bm_error_t error = *cause;
+    if (cause->status == BM_SQL_FAILED || cause->status == BM_IO) {
+        bm_fail (&error, BM_NO_MARK, "no mark: %s", cause->text);
+        bm_error_remedy (&error, "%s", cause->remedy);
+    }
+    bm_report_fail (self->work.report, &error);
+}
+
 /*  What the rounds brought becomes the set's: in the report and in the catalogue. */
 static bm_status_t
 s_set_mark (run_t *self, const set_t *set, const marked_t *best, bm_error_t *error)
@@ -529,7 +541,7 @@ s_set_mark (run_t *self, const set_t *set, const marked_t *best, bm_error_t *err
     report->fence_ms = best->any ? best->out.fence_ms : -1;
     bool good = bm_outcome_good (report->outcome, self->settings->doubtful == BM_DOUBTFUL_WARN);
     if (!good && best->cause.status != BM_OK)
-        bm_report_fail (work->report, &best->cause);
+        s_fail_mark (self, &best->cause);
     else if (good && bm_outcome_retry (report->outcome))
         bm_report_warn (work->report, "mark %s is %s: %s%s%s", report->mark,
                         bm_outcome_name (report->outcome), report->reason,
