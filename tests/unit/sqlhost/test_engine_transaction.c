@@ -1,6 +1,7 @@
 /*  Transactions: all or nothing, also over databases and over a kill; marks. */
 #include "tests/unit/sqlhost/engine_fixture.h"
 
+#include <signal.h>
 #include <sys/wait.h>
 
 static int64_t
@@ -234,6 +235,58 @@ killed_after_the_log_record_both_databases_have_it (void **state)
     fx_expect (fx_read (fx->s[0], SH_DB_MSDB, "logmarkhistory"), "A B ");
 }
 
+/*  In a child: rows k, k + 1, ... into A and B at once, a byte for each commit that was answered. */
+static void
+s_commit_until_killed (fx_t *fx, int first, int pipe_end)
+{
+    sh_db_info_t b;
+    fx_open (fx);
+    if (sh_db_find (fx->instance, "B", &b) != SH_OK)
+        _exit (1);
+    for (int k = first;; k++) {
+        fx_begin (fx->s[0]);
+        fx_insert (fx->s[0], fx->db, "T", k, "a");
+        fx_insert (fx->s[0], b.id, "T", k, "b");
+        fx_commit (fx->s[0]);
+        if (k % 50 == 0)
+            sh_instance_checkpoint (fx->instance, NULL);
+        if (write (pipe_end, "x", 1) != 1)
+            _exit (1);
+    }
+}
+
+static void
+a_kill_at_any_moment_loses_nothing_that_was_answered_and_splits_nothing (void **state)
+{
+    fx_t *fx = *state;
+    int b = fx_make_db (fx, "B");
+    int known = 0;
+    fx_make_t (fx->s[0], b, "T");
+    for (int round = 0; round < 8; round++) {
+        int ends[2], how = 0;
+        char byte;
+        fx_close (fx);
+        assert_int_equal (pipe (ends), 0);
+        pid_t child = fork ();
+        assert_true (child >= 0);
+        if (child == 0)
+            s_commit_until_killed (fx, known, ends[1]);
+        close (ends[1]);
+        for (int answers = 0; answers < 20 + round * 17; answers++)
+            assert_int_equal (read (ends[0], &byte, 1), 1);
+        assert_int_equal (kill (child, SIGKILL), 0);
+        assert_int_equal (waitpid (child, &how, 0), child);
+        int answered = known + 20 + round * 17;
+        while (read (ends[0], &byte, 1) == 1)
+            answered++;
+        close (ends[0]);
+        fx_open (fx);
+        known = fx_read (fx->s[0], fx->db, "T").count;
+        assert_int_equal (fx_read (fx->s[0], b, "T").count, known);
+        assert_true (known == answered || known == answered + 1);
+    }
+}
+
 static void
 a_database_made_just_before_a_kill_is_there_with_its_rows (void **state)
 {
@@ -447,6 +500,7 @@ main (void)
         FX_TEST (truncate_empties_the_table_and_starts_the_identity_again),
         FX_TEST (killed_before_the_log_record_neither_database_has_it),
         FX_TEST (killed_after_the_log_record_both_databases_have_it),
+        FX_TEST (a_kill_at_any_moment_loses_nothing_that_was_answered_and_splits_nothing),
         FX_TEST (a_database_made_just_before_a_kill_is_there_with_its_rows),
         FX_TEST (a_mark_is_written_for_each_database_that_was_updated_and_no_other),
         FX_TEST (a_rolled_back_mark_is_nowhere),
