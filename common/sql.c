@@ -14,8 +14,6 @@
 #include "common/sql_internal.h"
 
 #define S_LOGIN_TIMEOUT_S 10
-/*  How long a server may take to answer an attention; then the connection is given up. */
-#define S_ATTENTION_MS 15000
 /*  How long an interrupt nudges; afterwards db-lib's own look at it, once a second, is left. */
 #define S_NUDGE_MS 5
 #define S_NUDGES   20
@@ -23,6 +21,8 @@
 #define S_FAILURES 10000
 /*  Wakes a session's thread out of db-lib's poll. By default ignored, used by nothing else here. */
 #define S_SIGNAL SIGURG
+
+int64_t bm_sql_attention_ms = 15000;
 
 struct bm_sql {
     DBPROCESS *process;
@@ -119,7 +119,8 @@ s_on_wait (bm_sql_t *self)
         s_serve (self);
         return INT_TIMEOUT;
     }
-    return bm_clock_mono_ms () - self->attention_ms >= S_ATTENTION_MS ? INT_CANCEL : INT_CONTINUE;
+    return bm_clock_mono_ms () - self->attention_ms >= bm_sql_attention_ms ? INT_CANCEL
+                                                                           : INT_CONTINUE;
 }
 
 /*  Never returns 0 (INT_EXIT: the library would end the process). */
@@ -147,7 +148,7 @@ s_check (void *process)
     if (!self)
         return 0;
     if (self->attention_ms)
-        return bm_clock_mono_ms () - self->attention_ms >= S_ATTENTION_MS;
+        return bm_clock_mono_ms () - self->attention_ms >= bm_sql_attention_ms;
     return s_is_wanted (self) || s_is_late (self);
 }
 

@@ -53,6 +53,10 @@ struct bm_sql_result {
     bm_sql_messages_t messages;
 };
 
+/*  How long a server may take to answer an attention; then the connection is given up. A rollback comes before the answer.
+ *  A variable, so that a test need not wait for it. */
+extern int64_t bm_sql_attention_ms;
+
 /*  ---- sql_query.c ---- */
 
 /*  Whether the query can go as a remote procedure call; else it goes as bm_sql_query_plain. */

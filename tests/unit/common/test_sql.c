@@ -1,6 +1,7 @@
 /*  The session against sqlhost's wire with a scripted backend: what FreeTDS does is what is tested. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
 
@@ -9,7 +10,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/names.h"
-#include "common/sql.h"
+#include "common/sql_internal.h"
 #include "tests/sqlhost/tds/server.h"
 #include "tests/unit/sqlhost/fake_backend.h"
 
@@ -526,6 +527,114 @@ sessions_in_several_threads_do_not_disturb_each_other (void **state)
     }
 }
 
+/*  ---- a network that swallows everything ---- */
+
+/*  Passes bytes between one client and the server until it is told to swallow them. */
+typedef struct {
+    int listener;
+    int client;
+    int server;
+    uint16_t port;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    bool swallows;
+} s_wire_t;
+
+/*  True: go on. */
+static bool
+s_pass (s_wire_t *wire, int from, int to)
+{
+    char data[4096];
+    ssize_t got = recv (from, data, sizeof data, MSG_DONTWAIT);
+    if (got == 0)
+        return false;
+    pthread_mutex_lock (&wire->lock);
+    bool swallows = wire->swallows;
+    pthread_mutex_unlock (&wire->lock);
+    return got < 0 || swallows || send (to, data, (size_t)got, MSG_NOSIGNAL) == got;
+}
+
+static void *
+s_carry (void *argument)
+{
+    s_wire_t *wire = argument;
+    wire->client = accept (wire->listener, NULL, NULL);
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl (INADDR_LOOPBACK),
+                                  .sin_port = htons (wire->port)};
+    wire->server = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect (wire->server, (struct sockaddr *)&address, sizeof address) != 0)
+        return NULL;
+    for (bool goes_on = true; goes_on;) {
+        struct pollfd wait[] = {{wire->client, POLLIN, 0}, {wire->server, POLLIN, 0}};
+        poll (wait, 2, 20);
+        goes_on =
+            s_pass (wire, wire->client, wire->server) && s_pass (wire, wire->server, wire->client);
+    }
+    return NULL;
+}
+
+/*  Listens in front of the server; returns the address. */
+static char *
+s_wire_start (s_wire_t *wire, const s_place_t *place)
+{
+    *wire = (s_wire_t){.listener = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
+                       .port = sh_server_port (place->server)};
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl (INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    assert_int_equal (bind (wire->listener, (struct sockaddr *)&address, size), 0);
+    assert_int_equal (listen (wire->listener, 1), 0);
+    getsockname (wire->listener, (struct sockaddr *)&address, &size);
+    pthread_mutex_init (&wire->lock, NULL);
+    pthread_create (&wire->thread, NULL, s_carry, wire);
+    return bm_format ("127.0.0.1:%u", ntohs (address.sin_port));
+}
+
+static void
+s_wire_stop (s_wire_t *wire)
+{
+    pthread_join (wire->thread, NULL);
+    close (wire->client);
+    close (wire->server);
+    close (wire->listener);
+    pthread_mutex_destroy (&wire->lock);
+}
+
+static void
+a_server_that_does_not_answer_the_attention_is_given_up (void **state)
+{
+    s_place_t *place = *state;
+    s_wire_t wire;
+    char *server = s_wire_start (&wire, place);
+    bm_sql_login_t login = s_login (place);
+    login.server = server;
+    s_runner_t runner = {.batch = "wait", .sql = bm_sql_open (&login, NULL)};
+    assert_non_null (runner.sql);
+    pthread_mutex_init (&runner.lock, NULL);
+    pthread_cond_init (&runner.changed, NULL);
+    bm_sql_attention_ms = 1500;
+    pthread_create (&runner.thread, NULL, s_run, &runner);
+    assert_true (fake_wait (place->fake, &place->fake->waiting, 1));
+    pthread_mutex_lock (&wire.lock);
+    wire.swallows = true;
+    pthread_mutex_unlock (&wire.lock);
+    int64_t before = bm_clock_mono_ms ();
+    bm_sql_interrupt (runner.sql);
+    assert_in_range (bm_clock_mono_ms () - before, 0, 500); /* whoever asks does not wait for it */
+    pthread_join (runner.thread, NULL);
+    bm_sql_attention_ms = 15000;
+    assert_in_range (bm_clock_mono_ms () - before, 1400, 6000);
+    assert_int_equal (runner.status, BM_STOPPED);
+    assert_non_null (strstr (runner.error.text, "connection"));
+    assert_false (bm_sql_alive (runner.sql));
+    bm_sql_close (&runner.sql);
+    s_wire_stop (&wire);
+    pthread_cond_destroy (&runner.changed);
+    pthread_mutex_destroy (&runner.lock);
+    free (server);
+}
+
 static int
 s_begin (void **state)
 {
@@ -564,6 +673,7 @@ main (void)
         T (many_interrupts_at_any_time_do_no_harm),
         T (a_deadline_ends_the_batch_and_the_session_lives),
         T (a_lost_connection_is_told),
+        T (a_server_that_does_not_answer_the_attention_is_given_up),
         T (large_results_are_whole),
         T (sessions_in_several_threads_do_not_disturb_each_other),
     };

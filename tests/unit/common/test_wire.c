@@ -234,12 +234,58 @@ s_messages (size_t count, bm_status_t expected)
     free (data);
 }
 
+/*  A Greeting of `count` instances. */
+static void
+s_instances (size_t count, bm_status_t expected)
+{
+    Btsmark__Envelope envelope = BTSMARK__ENVELOPE__INIT;
+    Btsmark__Greeting greeting = BTSMARK__GREETING__INIT;
+    Btsmark__Instance instance = BTSMARK__INSTANCE__INIT;
+    envelope.protocol = BM_PROTOCOL_VERSION;
+    envelope.body_case = BTSMARK__ENVELOPE__BODY_GREETING;
+    envelope.greeting = &greeting;
+    greeting.n_instances = count;
+    greeting.instances = bm_alloc (count * sizeof *greeting.instances);
+    for (size_t i = 0; i < count; i++)
+        greeting.instances[i] = &instance;
+    size_t size = btsmark__envelope__get_packed_size (&envelope);
+    uint8_t *data = bm_alloc (size);
+    btsmark__envelope__pack (&envelope, data);
+    Btsmark__Envelope *read = s_unpack (data, size, expected, "Greeting.instances");
+    if (read)
+        btsmark__envelope__free_unpacked (read, NULL);
+    free (greeting.instances);
+    free (data);
+}
+
+static void
+an_unreadable_order_still_names_its_version_and_id (void **state)
+{
+    (void)state;
+    s_greet_t message;
+    s_init (&message);
+    message.envelope.protocol = 99;
+    uint8_t *data;
+    size_t size;
+    uint32_t protocol = 0;
+    uint64_t id = 0;
+    assert_int_equal (bm_wire_pack (&message.envelope, &data, &size, NULL), BM_OK);
+    assert_true (bm_wire_peek (data, size, &protocol, &id));
+    assert_int_equal (protocol, 99);
+    assert_int_equal (id, 7);
+    assert_false (bm_wire_peek (data, size - 1, &protocol, &id));
+    assert_false (bm_wire_peek (data, BM_LIMIT_WIRE_BYTES + 1, &protocol, &id));
+    free (data);
+}
+
 static void
 a_list_may_be_as_long_as_its_limit_and_no_longer (void **state)
 {
     (void)state;
     s_prove (BM_LIMIT_DATABASES, BM_OK);
     s_prove (BM_LIMIT_DATABASES + 1, BM_LIMIT);
+    s_instances (BM_LIMIT_AGENT_INSTANCES, BM_OK);
+    s_instances (BM_LIMIT_AGENT_INSTANCES + 1, BM_LIMIT);
     s_messages (BM_LIMIT_MESSAGES, BM_OK);
     s_messages (BM_LIMIT_MESSAGES + 1, BM_LIMIT);
 }
@@ -268,6 +314,7 @@ main (void)
         cmocka_unit_test (a_message_may_be_as_large_as_the_limit_and_no_larger),
         cmocka_unit_test (a_list_may_be_as_long_as_its_limit_and_no_longer),
         cmocka_unit_test (no_messages_are_an_empty_list),
+        cmocka_unit_test (an_unreadable_order_still_names_its_version_and_id),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
