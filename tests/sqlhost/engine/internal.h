@@ -301,6 +301,7 @@ struct sh_esession {
     bool victim;
     uint64_t visit; /* scratch of the deadlock search */
     sh_txn_t *txn;
+    sh_row_t *shown; /* by sh_row_get: another session may replace the row meanwhile */
     bool deferring;
     sh_deferred_t *deferred;
     size_t deferred_count, deferred_capacity;

@@ -401,7 +401,9 @@ sh_row_get (sh_esession_t *session, sh_table_t *table, int64_t rid, const sh_val
 {
     sh_lock_instance (session->instance);
     const sh_slot_t *slot = sh_slot_find (table, rid);
-    const sh_row_t *row = slot ? sh_slot_visible (slot, session->txn) : NULL;
+    sh_row_t *row = slot ? sh_row_hold (sh_slot_visible (slot, session->txn)) : NULL;
+    sh_row_drop (session->shown);
+    session->shown = row;
     *values = row ? row->values : NULL;
     sh_unlock_instance (session->instance);
     return row ? SH_OK : SH_END;

@@ -72,16 +72,16 @@ sh_status_t sh_row_update (sh_esession_t *session, sh_table_t *table, int64_t ri
                            const sh_value_t *values, sh_error_t *error);
 sh_status_t sh_row_delete (sh_esession_t *session, sh_table_t *table, int64_t rid, int64_t version,
                            sh_error_t *error);
-/*  UPDATE t SET k = k + 1: a statement's rows may have equal keys while it runs, but not at its end.
- *  Between these two, sh_row_update lets a key that this transaction can see twice pass and notes it;
- *  verify looks again: 2627 / 2601. It ends the deferral whatever it finds; with `keep` false it does
- *  nothing else (the statement has failed already). */
+/*  UPDATE t SET k = k + 1: a statement's rows may have equal keys while it runs, but not at its
+ *  end. Between these two, sh_row_update lets a key that this transaction can see twice pass and
+ *  notes it; verify looks again: 2627 / 2601. It ends the deferral whatever it finds; with
+ *  `keep` false it does nothing else (the statement has failed already). */
 void sh_keys_defer (sh_esession_t *session);
 sh_status_t sh_keys_verify (sh_esession_t *session, bool keep, sh_error_t *error);
 /*  Keeps the U lock (SH_HINT_TARGET) of a row that will be changed. */
 sh_status_t sh_row_keep (sh_esession_t *session, sh_table_t *table, int64_t rid, sh_error_t *error);
 /*  The row as the session may see it now, without locks; SH_END: none. values is valid until the
- *  session changes the row or its transaction ends. For triggers and OUTPUT. */
+ *  session's next sh_row_get. For triggers and OUTPUT. */
 sh_status_t
 sh_row_get (sh_esession_t *session, sh_table_t *table, int64_t rid, const sh_value_t **values);
 

@@ -91,6 +91,7 @@ sh_esession_close (sh_esession_t **self_p)
     *p = self->next;
     sh_unlock_instance (instance);
     pthread_cond_destroy (&self->wake);
+    sh_row_drop (self->shown);
     free (self->deferred);
     free (self);
     *self_p = NULL;
