@@ -53,19 +53,34 @@ sh_table_seek_index (const sh_table_t *table, const int *columns, int count, boo
 
 /*  ---- opening ---- */
 
+static bool
+s_changes (const sh_cursor_t *self)
+{
+    return (self->hints & (SH_HINT_UPDLOCK | SH_HINT_XLOCK | SH_HINT_TARGET)) != 0;
+}
+
+/*  What the hints want of the data itself, be it the row or the table. */
+static unsigned
+s_data_mode (const sh_cursor_t *self)
+{
+    if (self->hints & SH_HINT_XLOCK)
+        return SH_LOCK_X;
+    return s_changes (self) ? SH_LOCK_U : SH_LOCK_S;
+}
+
 static sh_status_t
 s_lock_table (sh_cursor_t *self, sh_error_t *error)
 {
     unsigned mode = SH_LOCK_IS;
     bool keep = self->isolation >= SH_REPEATABLE_READ;
-    bool changes = self->hints & (SH_HINT_UPDLOCK | SH_HINT_XLOCK | SH_HINT_TARGET);
+    bool changes = s_changes (self);
     if (self->hints & SH_HINT_TABLOCKX) {
         mode = SH_LOCK_X;
         keep = true;
     } else if (self->isolation == SH_SERIALIZABLE) {
-        mode = self->hints & SH_HINT_XLOCK ? SH_LOCK_X : changes ? SH_LOCK_U : SH_LOCK_S;
+        mode = s_data_mode (self);
     } else if (self->hints & SH_HINT_TABLOCK) {
-        mode = self->hints & SH_HINT_XLOCK ? SH_LOCK_X : changes ? SH_LOCK_U : SH_LOCK_S;
+        mode = s_data_mode (self);
         keep |= changes;
     } else if (changes) {
         mode = SH_LOCK_IX;
@@ -74,7 +89,7 @@ s_lock_table (sh_cursor_t *self, sh_error_t *error)
         return SH_OK;
     bool covers = mode == SH_LOCK_S || mode == SH_LOCK_U || mode == SH_LOCK_X;
     if (!covers) {
-        self->row_mode = self->hints & SH_HINT_XLOCK ? SH_LOCK_X : changes ? SH_LOCK_U : SH_LOCK_S;
+        self->row_mode = s_data_mode (self);
         self->keep_rows = self->session->txn && (self->isolation == SH_REPEATABLE_READ ||
                                                  (self->hints & (SH_HINT_UPDLOCK | SH_HINT_XLOCK)));
     }

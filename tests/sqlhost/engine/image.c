@@ -274,7 +274,10 @@ s_redo_row (s_redo_t *redo, int op)
         slot = sh_slot_add (table, rid);
     sh_slot_set (table, slot, row, NULL, NULL);
     sh_table_mark_dirty (table, slot);
-    redo->counts[op == SH_OP_INSERT ? 0 : op == SH_OP_UPDATE ? 1 : 2]++;
+    if (op == SH_OP_INSERT)
+        redo->counts[0]++;
+    else
+        redo->counts[op == SH_OP_UPDATE ? 1 : 2]++;
     return true;
 }
 

@@ -214,7 +214,9 @@ static void
 s_name (sh_instance_t *self, const char *given)
 {
     char *stored = s_stored_name (self);
-    self->name = sh_mem_strdup (given ? given : stored ? stored : "SQLHOST");
+    if (!given)
+        given = stored ? stored : "SQLHOST";
+    self->name = sh_mem_strdup (given);
     free (stored);
     s_store_name (self);
     sh_copy (self->machine, sizeof self->machine, self->name);

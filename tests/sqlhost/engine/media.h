@@ -3,7 +3,8 @@
  *  format.
  *
  *      file    one M chunk (media set), then backup sets one after another
- *      set     H (header), then C (catalog), R (rows), L (log records) in any number, then T (trailer)
+ *      set     H (header), then C (catalog), R (rows), L (log records) in any number, then T
+ *              (trailer)
  *      chunk   "SHCK", type, flags (1 = deflated), 0, 0, sequence, stored size, raw size,
  *              CRC-32 of everything after "SHCK" (its own field as 0) and of the stored bytes
  *

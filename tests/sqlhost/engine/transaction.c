@@ -22,7 +22,9 @@ sh_txn_begin (sh_esession_t *session, const char *name, bool user, sh_error_t *e
         txn->session = session;
         txn->user = user;
         txn->begin_time = sh_ticks_local ();
-        sh_copy (txn->name, sizeof txn->name, name ? name : user ? "user_transaction" : "implicit");
+        if (!name)
+            name = user ? "user_transaction" : "implicit";
+        sh_copy (txn->name, sizeof txn->name, name);
         session->txn = txn;
     }
     sh_unlock_instance (session->instance);

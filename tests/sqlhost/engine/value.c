@@ -88,7 +88,7 @@ s_fold_next (const char *text, size_t size, size_t *at)
     uint32_t c = (unsigned char)text[(*at)++];
     if (c < 0x80)
         return c >= 'A' && c <= 'Z' ? c + 32 : c;
-    int more = c >= 0xF0 ? 3 : c >= 0xE0 ? 2 : 1;
+    int more = 1 + (c >= 0xE0) + (c >= 0xF0);
     c &= 0x3Fu >> more;
     while (more-- > 0 && *at < size)
         c = (c << 6) | ((unsigned char)text[(*at)++] & 0x3Fu);

@@ -111,8 +111,8 @@ redo_survives_damage (void **state)
     sh_bytes_free (&body);
 }
 
-/*  The twin: with the whole record the instance comes up, with a row taken out of the data file below
- *  an update it is SUSPECT, and the others are not touched. */
+/*  The twin: with the whole record the instance comes up, with a row taken out of the data file
+ *  below an update it is SUSPECT, and the others are not touched. */
 static void
 s_spoil (const fx_t *fx, const char *sql)
 {

@@ -235,7 +235,8 @@ killed_after_the_log_record_both_databases_have_it (void **state)
     fx_expect (fx_read (fx->s[0], SH_DB_MSDB, "logmarkhistory"), "A B ");
 }
 
-/*  In a child: rows k, k + 1, ... into A and B at once, a byte for each commit that was answered. */
+/*  In a child: rows k, k + 1, ... into A and B at once, a byte for each commit that was
+ *  answered. */
 static void
 s_commit_until_killed (fx_t *fx, int first, int pipe_end)
 {
