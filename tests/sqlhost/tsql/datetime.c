@@ -145,6 +145,16 @@ s_date_numeric (const char **at, sh_civil_t *c)
         *at = p;
         return true;
     }
+    if ((a_digits == 4 || a_digits == 6) && (!*p || isspace ((unsigned char)*p))) {
+        c->year = a_digits == 4 ? a : a / 10000; /* yyyy, yymmdd */
+        if (a_digits == 6) {
+            s_century (2, &c->year);
+            c->month = a / 100 % 100;
+            c->day = a % 100;
+        }
+        *at = p;
+        return true;
+    }
     char separator = *p;
     if (!a_digits || !separator || !strchr ("-/.", separator))
         return false;
