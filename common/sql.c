@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -325,10 +326,19 @@ bm_sql_open (const bm_sql_login_t *login, bm_error_t *error)
     return self;
 }
 
+/*  A server that was restarted has closed a session that was idle: its socket says so without being asked. */
+static bool
+s_hung_up (const bm_sql_t *self)
+{
+    char byte;
+    ssize_t got = recv (dbiordesc (self->process), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
 bool
 bm_sql_alive (const bm_sql_t *self)
 {
-    return self->process && !self->fatal && !dbdead (self->process);
+    return self->process && !self->fatal && !dbdead (self->process) && !s_hung_up (self);
 }
 
 const char *
