@@ -179,9 +179,10 @@ s_commit_boxes (const s_scenario_t *how, const char *mark, bm_hand_mark_t **open
 static void
 s_back_up_log (size_t host, const char *database, const char *mark)
 {
+    const char *instance = bm_cluster_instance (cluster, host);
     char *batch = bm_format ("BACKUP LOG [%s] TO DISK = N'%s'", database,
-                             bm_cluster_path (cluster, "backup/%s/hand_%s_%s.bak",
-                                              bm_cluster_instance (cluster, host), database, mark));
+                             bm_cluster_path (cluster, "backup/%s/%s_%s_Log_%s.bak", instance,
+                                              instance, database, mark));
     bm_cluster_exec (cluster, host, batch);
     free (batch);
 }
