@@ -88,6 +88,7 @@ typedef struct {
     size_t parameter_count;
     int alias_count;
     int depth;
+    bool wrapped; /* inside RIGHT or FULL JOIN, where SQLite gives a virtual table no argument */
     bool failed;
     const char *assigned; /* "\n@a\n@b\n": variables set row by row by this SELECT */
 } sh_bind_t;

@@ -41,7 +41,8 @@ s_from_slot (sh_bind_t *b, sh_bound_source_t *bound, size_t slot, sh_buffer_t *s
         return false;
     }
     bound->has_rid = true;
-    sh_buffer_printf (sql, "%s(%zu) AS %s", layout, slot, bound->sql_alias);
+    sh_buffer_printf (sql, b->wrapped ? "(SELECT *, rid, ver FROM %s(%zu)) AS %s" : "%s(%zu) AS %s",
+                      layout, slot, bound->sql_alias);
     return true;
 }
 
@@ -432,6 +433,8 @@ s_from_join (sh_bind_t *b, const sh_source_t *source, sh_buffer_t *sql)
         sh_bind_fail (b, SH_NOT_SUPPORTED, 16, 1, "APPLY is not supported by sqlhost.");
         return false;
     }
+    bool wrapped = b->wrapped;
+    b->wrapped |= source->join == SH_JOIN_RIGHT || source->join == SH_JOIN_FULL;
     if (!s_from_one (b, source->left, sql))
         return false;
     sh_buffer_printf (sql, " %s ", words[source->join]);
@@ -440,6 +443,7 @@ s_from_join (sh_bind_t *b, const sh_source_t *source, sh_buffer_t *sql)
         sh_buffer_putc (sql, '(');
     if (!s_from_one (b, source->right, sql))
         return false;
+    b->wrapped = wrapped;
     if (nested)
         sh_buffer_putc (sql, ')');
     if (source->on) {

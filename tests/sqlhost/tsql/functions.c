@@ -264,8 +264,9 @@ s_single_final (sqlite3_context *context)
     self->value = NULL;
 }
 
+/*  SQLite gives memory that is aligned for 8 bytes: the decimal is kept as bytes. */
 typedef struct {
-    sh_decimal_t sum;
+    unsigned char sum[sizeof (sh_decimal_t)];
     bool any;
     bool overflow;
 } s_sum_t;
@@ -274,17 +275,18 @@ static void
 s_sum_add (sqlite3_context *context, sqlite3_value *value, char op)
 {
     s_sum_t *self = sqlite3_aggregate_context (context, sizeof *self);
-    sh_decimal_t one, sum;
+    sh_decimal_t one, before, after;
     if (!self || sqlite3_value_type (value) == SQLITE_NULL)
         return;
     sh_decimal_parse (sh_arg_text (value), &one);
+    memcpy (&before, self->sum, sizeof before);
     if (!self->any)
-        self->sum.scale = one.scale;
+        before.scale = one.scale;
     self->any = true;
-    if (sh_decimal_compute (op, &self->sum, &one, one.scale, &sum))
+    if (sh_decimal_compute (op, &before, &one, one.scale, &after))
         self->overflow = true;
     else
-        self->sum = sum;
+        memcpy (self->sum, &after, sizeof after);
 }
 
 static void
@@ -312,7 +314,9 @@ s_sum_value (sqlite3_context *context)
         return;
     }
     char text[64];
-    sh_decimal_print (&self->sum, text, sizeof text);
+    sh_decimal_t sum;
+    memcpy (&sum, self->sum, sizeof sum);
+    sh_decimal_print (&sum, text, sizeof text);
     sh_result_text (context, text);
 }
 
