@@ -9,13 +9,15 @@
 #include "common/clock.h"
 #include "common/log.h"
 
-#define S_QUERY_MS 5000
+#define S_QUERY_MS  5000
+#define S_ANSWER_MS 4000
 
 typedef struct s_greet {
     bm_agent_t *agent;
     bm_operation_t *operation;
-    size_t missing;
-    Btsmark__Instance **instances;
+    size_t missing; /* asks that are not done */
+    bool answered;
+    Btsmark__Instance **instances; /* NULL: not told yet */
 } s_greet_t;
 
 typedef struct s_ask {
@@ -142,14 +144,37 @@ s_report (s_greet_t *self)
 static void
 s_answer (s_greet_t *self)
 {
+    self->answered = true;
     if (self->operation->kind == BTSMARK__ENVELOPE__BODY_STATUS)
         bm_agent_answer (self->agent, self->operation, BTSMARK__ENVELOPE__BODY_STATUS_REPORT,
                          (bm_body_t){.status_report = s_report (self)});
     else
         bm_agent_answer (self->agent, self->operation, BTSMARK__ENVELOPE__BODY_GREETING,
                          (bm_body_t){.greeting = s_greeting (self)});
+    self->instances = NULL; /* they went with the answer */
+    self->operation->work = NULL;
     bm_operation_unpin (self->operation);
-    free (self);
+}
+
+/*  What one instance said goes into the greeting. */
+static void
+s_tell (s_greet_t *self, size_t index, Btsmark__Instance *instance)
+{
+    const bm_instance_config_t *config = self->agent->instances[index]->config;
+    if (instance->fault)
+        bm_log_warning ("%s cannot be asked: %s", config->name, instance->fault->text);
+    s_complete (instance, config);
+    self->instances[index] = instance;
+}
+
+static Btsmark__Instance *
+s_silent (const bm_instance_config_t *config, bm_status_t status, const char *why)
+{
+    Btsmark__Instance *instance = bm_alloc (sizeof *instance);
+    btsmark__instance__init (instance);
+    instance->fault =
+        bm_answer_fault_new (status, "%s at %s: %s", config->name, config->server, why);
+    return instance;
 }
 
 static void
@@ -157,19 +182,40 @@ s_ask_done (bm_job_t *job)
 {
     s_ask_t *ask = job->data;
     s_greet_t *greet = ask->greet;
-    const bm_instance_config_t *config = greet->agent->instances[ask->index]->config;
-    if (!ask->instance) { /* skipped: we stop */
-        ask->instance = bm_alloc (sizeof *ask->instance);
-        btsmark__instance__init (ask->instance);
-        ask->instance->fault = bm_answer_fault_new (BM_STOPPED, "the agent is stopping");
-    }
-    if (ask->instance->fault)
-        bm_log_warning ("%s cannot be asked: %s", config->name, ask->instance->fault->text);
-    s_complete (ask->instance, config);
-    greet->instances[ask->index] = ask->instance;
+    if (!ask->instance)
+        ask->instance = s_silent (greet->agent->instances[ask->index]->config, BM_STOPPED,
+                                  "the agent is stopping");
+    if (!greet->answered)
+        s_tell (greet, ask->index, ask->instance);
+    else
+        btsmark__instance__free_unpacked (ask->instance, NULL);
     free (ask);
-    if (--greet->missing == 0)
+    if (--greet->missing > 0)
+        return;
+    if (!greet->answered)
         s_answer (greet);
+    free (greet);
+}
+
+void
+bm_greet_tick (bm_agent_t *agent, int64_t now_ms)
+{
+    bm_operation_t **running = bm_operations_list_running (agent->operations);
+    for (size_t i = 0; running[i]; i++) {
+        bool greets = running[i]->kind == BTSMARK__ENVELOPE__BODY_GREET ||
+                      running[i]->kind == BTSMARK__ENVELOPE__BODY_STATUS;
+        s_greet_t *greet = running[i]->work;
+        if (!greets || !greet || now_ms - running[i]->began_ms < S_ANSWER_MS)
+            continue;
+        for (size_t k = 0; k < agent->instance_count; k++)
+            if (!greet->instances[k])
+                s_tell (
+                    greet, k,
+                    s_silent (agent->instances[k]->config, BM_SQL_TIMEOUT,
+                              "SQL Server accepts connections but has not answered within 4 s"));
+        s_answer (greet);
+    }
+    free (running);
 }
 
 void
@@ -180,6 +226,7 @@ bm_greet (bm_agent_t *agent, bm_operation_t *operation)
     greet->operation = operation;
     greet->missing = agent->instance_count;
     greet->instances = bm_alloc ((agent->instance_count + 1) * sizeof *greet->instances);
+    operation->work = greet;
     bm_operation_pin (operation);
     for (size_t i = 0; i < agent->instance_count; i++) {
         s_ask_t *ask = bm_alloc (sizeof *ask);

@@ -26,6 +26,11 @@ bm_instance_new (bm_agent_t *agent, const bm_instance_config_t *config)
 void
 bm_instance_end_sessions (bm_instance_t *self)
 {
+    /*  Whatever still runs there was answered already, or nobody waits for it. */
+    if (self->query)
+        bm_session_interrupt (self->query);
+    if (self->probe)
+        bm_session_interrupt (self->probe);
     bm_session_end (&self->query);
     bm_session_end (&self->probe);
 }

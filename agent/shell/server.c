@@ -11,6 +11,7 @@
 
 #include "agent/shell/agent.h"
 #include "agent/shell/backup.h"
+#include "agent/shell/greet.h"
 #include "agent/shell/instance.h"
 #include "agent/shell/orders.h"
 #include "agent/shell/queue.h"
@@ -143,6 +144,7 @@ s_on_tick (zloop_t *loop, int timer, void *argument)
     for (size_t i = 0; i < agent->instance_count; i++)
         bm_instance_tick (agent->instances[i], now_ms);
     bm_queue_tick (agent->queue, now_ms);
+    bm_greet_tick (agent, now_ms);
     if (!agent->stopping)
         bm_orders_tick (agent, now_ms);
     s_send_heartbeats (agent, now_ms);

@@ -42,6 +42,7 @@ struct fake_sql {
     bool hold_backup;  /* BACKUP blocks until it is switched off, or cancelled */
     bool no_row;       /* msdb never has the backup */
     bool expire_fence; /* 'expired' comes at once */
+    bool mute;         /* it does not say its name */
     bool deaf;         /* attention is not heard while a BACKUP is held; KILL ends it */
     /*  Counters, for fake_wait. */
     int sessions, fenced, marks, commits, rollbacks, backups, attentions, kills, open_marks;
@@ -297,10 +298,13 @@ fake_answer (fake_session_t *session, const char *text)
         fake->kills++;
         pthread_cond_broadcast (&fake->changed);
         pthread_mutex_unlock (&fake->lock);
-    } else if (strstr (text, "bm_utc"))
+    } else if (strstr (text, "bm_utc")) {
+        sh_run_t run = fake_hold (session, &fake->mute, NULL);
+        if (run != SH_RUN_DONE)
+            return run;
         fake_rows (session, "bm_server,bm_version,bm_utc", 1,
                    (const char *[]){"SQL01", "15.0.4000.1", "2026-11-21 02:15:00.000"});
-    else if (strstr (text, "bm_now")) {
+    } else if (strstr (text, "bm_now")) {
         fake_rows (session, "bm_now,bm_server", 1,
                    (const char *[]){"2026-11-21 03:15:00.000", "SQL01"});
         fake_one (session, "last_id", 42);

@@ -332,6 +332,25 @@ what_cannot_be_read_is_refused_and_the_agent_goes_on (void **state)
     free (large);
 }
 
+static void
+a_sql_server_that_says_nothing_does_not_hold_up_the_greeting (void **state)
+{
+    s_world_t *world = *state;
+    Btsmark__Greet greet = BTSMARK__GREET__INIT;
+    Btsmark__Envelope order = BTSMARK__ENVELOPE__INIT;
+    fake_set (world->sql, &world->sql->mute, true);
+    order.body_case = BTSMARK__ENVELOPE__BODY_GREET;
+    order.greet = &greet;
+    int64_t began = bm_clock_mono_ms ();
+    Btsmark__Envelope *answer = tests_ask (world->client, &order, BTSMARK__ENVELOPE__BODY_GREETING);
+    assert_true (bm_clock_mono_ms () - began < 8000);
+    assert_string_equal (answer->greeting->instances[0]->name, "SQL01");
+    assert_string_equal (answer->greeting->instances[0]->fault->status, "SQL_TIMEOUT");
+    tests_free (answer);
+    fake_set (world->sql, &world->sql->mute, false);
+    tests_greet (world->client); /* what came too late is dropped, the next one is whole */
+}
+
 /*  ---- at most once ---- */
 
 static void
@@ -751,6 +770,7 @@ main (void)
         T (a_late_order_has_no_effect),
         T (an_unknown_instance_and_a_foreign_path_are_refused),
         T (what_cannot_be_read_is_refused_and_the_agent_goes_on),
+        T (a_sql_server_that_says_nothing_does_not_hold_up_the_greeting),
         T (an_order_that_comes_again_gets_the_stored_answer),
         T (a_running_backup_sends_progress_and_answers_who_asked_last),
         T (a_round_fences_marks_commits_and_releases),
