@@ -209,10 +209,9 @@ bm_greet_tick (bm_agent_t *agent, int64_t now_ms)
             continue;
         for (size_t k = 0; k < agent->instance_count; k++)
             if (!greet->instances[k])
-                s_tell (
-                    greet, k,
-                    s_silent (agent->instances[k]->config, BM_SQL_TIMEOUT,
-                              "SQL Server accepts connections but has not answered within 4 s"));
+                s_tell (greet, k,
+                        s_silent (agent->instances[k]->config, BM_SQL_TIMEOUT,
+                                  "SQL Server has not answered within 4 s"));
         s_answer (greet);
     }
     free (running);
