@@ -263,7 +263,9 @@ s_tell (job_t *job)
         json_pack ("{s:I, s:s, s:s, s:s, s:I, s:I}", "set_id", (json_int_t)self->set_id, "server",
                    report->server, "database", report->database, "status", status, "bytes",
                    (json_int_t)report->bytes, "ms", (json_int_t)report->ms);
-    if (report->error.status == BM_OK)
+    if (report->error.status == BM_OK && bm_progress_terminal (self->work->progress))
+        bm_progress_event (self->work->progress, "backup_done", values, "%s", "");
+    else if (report->error.status == BM_OK)
         bm_progress_event (self->work->progress, "backup_done", values, "  %s on %s: %s, %s, %s",
                            report->database, s_host (job), status,
                            bm_progress_bytes (report->bytes, bytes),

@@ -36,6 +36,12 @@ bm_progress_new (bm_progress_mode_t mode)
     return self;
 }
 
+bool
+bm_progress_terminal (const bm_progress_t *self)
+{
+    return self && self->terminal;
+}
+
 static void
 s_wipe (bm_progress_t *self)
 {

@@ -17,6 +17,9 @@ typedef struct bm_progress bm_progress_t;
 bm_progress_t *bm_progress_new (bm_progress_mode_t mode);
 void bm_progress_destroy (bm_progress_t **self_p);
 
+/*  People see its lines rewritten: what a report tells later anyway need not be said twice. */
+bool bm_progress_terminal (const bm_progress_t *self);
+
 /*  A step that people want to read: a line of text. The event has its name, "at" and the text. */
 void bm_progress_say (bm_progress_t *self, const char *event, const char *format, ...)
     __attribute__ ((format (printf, 3, 4)));

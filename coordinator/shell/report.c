@@ -324,16 +324,28 @@ s_width (const bm_report_set_t *set, bool servers)
     return width;
 }
 
-static void
-s_text_database (const bm_report_database_t *it, int server_width, int database_width, FILE *to)
+/*  The same reason for several databases of a set is told once. */
+static bool
+s_told_before (const bm_report_set_t *set, size_t database)
 {
+    for (size_t i = 0; i < database; i++)
+        if (strcmp (set->databases[i].error.text, set->databases[database].error.text) == 0)
+            return true;
+    return false;
+}
+
+static void
+s_text_database (const bm_report_set_t *set, size_t database, int server_width, int database_width,
+                 FILE *to)
+{
+    const bm_report_database_t *it = &set->databases[database];
     char bytes[BM_PROGRESS_TEXT_BYTES], ms[BM_PROGRESS_TEXT_BYTES];
     bool good = it->status == BM_DATABASE_OK || it->status == BM_DATABASE_OK_WITH_WARNINGS;
     fprintf (to, "  %-*s  %-*s  %10s  %10s  %s%s\n", server_width, it->server, database_width,
              it->database, good ? bm_progress_bytes (it->bytes, bytes) : "-",
              bm_progress_duration (it->ms, ms), bm_database_status_name (it->status),
              good && !it->recorded ? ", not in adm_BackupHistory yet" : "");
-    if (it->error.status == BM_OK)
+    if (it->error.status == BM_OK || s_told_before (set, database))
         return;
     s_wrapped (to, "      ", it->error.text);
     if (it->error.remedy[0])
@@ -372,7 +384,7 @@ s_text_set (const bm_report_set_t *set, FILE *to)
     fprintf (to, "  %-*s  %-*s  %10s  %10s\n", server_width, "server", database_width, "database",
              "size", "time");
     for (size_t i = 0; i < set->database_count; i++)
-        s_text_database (&set->databases[i], server_width, database_width, to);
+        s_text_database (set, i, server_width, database_width, to);
 }
 
 void

@@ -256,7 +256,7 @@ static bm_status_t
 s_set_begin (run_t *self, bm_set_type_t type, set_t *set, bm_error_t *error)
 {
     bm_work_t *work = &self->work;
-    int64_t above = 0;
+    int64_t above = 0, at_us = 0;
     bool raised = false;
     *set = (set_t){.type = type};
     if (!bm_work_probe (work, true) && !bm_work_relock (work))
@@ -271,10 +271,10 @@ s_set_begin (run_t *self, bm_set_type_t type, set_t *set, bm_error_t *error)
                         "use (a restored management database): it was raised to %lld",
                         (long long)set->id);
     if (status == BM_OK)
-        status = bm_work_mark_name (work, NULL, set->sequence, error);
+        status = bm_work_mark_name (work, NULL, set->sequence, &at_us, error);
     if (status != BM_OK)
         return status;
-    bm_history_time (bm_clock_utc_us (), self->settings->time_zone == BM_ZONE_LOCAL, set->time);
+    bm_history_time (at_us, self->settings->time_zone == BM_ZONE_LOCAL, set->time);
     bm_group_database_t *databases = s_databases (work->topology);
     status = bm_catalogue_set_open (work->catalogue, work->run, set->id, type, set->sequence,
                                     set->time, databases, work->topology->place_count, error);
@@ -487,7 +487,7 @@ s_rounds (run_t *self, const set_t *set, marked_t *best)
         char mark[BM_MARK_BYTES];
         memcpy (mark, best->last, sizeof mark);
         bm_error_t error = {0};
-        if (attempt > 1 && bm_work_mark_name (work, best->last, mark, &error) != BM_OK) {
+        if (attempt > 1 && bm_work_mark_name (work, best->last, mark, NULL, &error) != BM_OK) {
             best->cause = error;
             return;
         }

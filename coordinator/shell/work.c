@@ -70,16 +70,26 @@ bm_work_zone_minutes (const bm_work_t *self, int64_t utc_us)
     return (int)(local.tm_gmtoff / 60);
 }
 
-bm_status_t
-bm_work_mark_name (const bm_work_t *self, const char *before, char *mark, bm_error_t *error)
+/*  SQL Server's datetime has ticks of 1/300 s: a mark's name and the time of its set's rows are the same one. */
+static int64_t
+s_round_to_tick (int64_t utc_us)
 {
-    int64_t now_us = bm_clock_utc_us ();
-    int minutes = bm_work_zone_minutes (self, now_us);
-    bm_status_t status = bm_names_mark (self->settings->mark_prefix, now_us, minutes, mark, error);
-    /*  A name is a tick of datetime, 1/300 s: the next one is the next name. */
+    int64_t ticks = (utc_us * 3 + 5000) / 10000;
+    return (ticks * 10000 + 1) / 3;
+}
+
+bm_status_t
+bm_work_mark_name (const bm_work_t *self, const char *before, char *mark, int64_t *utc_us_p,
+                   bm_error_t *error)
+{
+    int64_t at_us = s_round_to_tick (bm_clock_utc_us ());
+    int minutes = bm_work_zone_minutes (self, at_us);
+    bm_status_t status = bm_names_mark (self->settings->mark_prefix, at_us, minutes, mark, error);
     while (status == BM_OK && before && strcmp (before, mark) == 0) {
-        now_us += 3334;
-        status = bm_names_mark (self->settings->mark_prefix, now_us, minutes, mark, error);
+        at_us = s_round_to_tick (at_us + 3334);
+        status = bm_names_mark (self->settings->mark_prefix, at_us, minutes, mark, error);
     }
+    if (utc_us_p)
+        *utc_us_p = at_us;
     return status;
 }
