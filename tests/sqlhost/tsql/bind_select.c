@@ -225,12 +225,13 @@ s_accumulate (sh_bind_t *b, const sh_select_t *select, const char *from, s_items
     sh_buffer_puts (sql, "WITH q AS MATERIALIZED (SELECT ");
     for (sh_bound_source_t *source = b->scope->sources; source; source = source->next)
         for (size_t i = 0; i < source->column_count; i++, column++) {
-            sh_buffer_printf (sql, "%s%s AS a%d", column ? "," : "", source->columns[i].sql, column);
+            sh_buffer_printf (sql, "%s%s AS a%d", column ? "," : "", source->columns[i].sql,
+                              column);
             source->columns[i].sql = sh_arena_printf (b->arena, "a%d", column);
             source->columns[i].collated = false;
         }
-    sh_buffer_printf (sql, " FROM %s%s%s%s) SELECT ", from, where ? " WHERE " : "", where ? where : "",
-                      sh_buffer_text (&tail));
+    sh_buffer_printf (sql, " FROM %s%s%s%s) SELECT ", from, where ? " WHERE " : "",
+                      where ? where : "", sh_buffer_text (&tail));
     ok = ok && s_items (b, select, items);
     for (size_t i = 0; i < items->count && ok; i++)
         sh_buffer_printf (sql, "%s%s AS o%zu", i ? "," : "", items->frags[i].sql, i);
@@ -246,14 +247,14 @@ s_core (sh_bind_t *b, const sh_select_t *select, sh_bound_t *out)
     sh_buffer_t from = {0}, sql = {0};
     s_items_t items = {0};
     b->scope = &scope;
-    bool accumulate
-        = b->assigned && !scope.up && select->order && !select->group && !select->distinct;
+    bool accumulate =
+        b->assigned && !scope.up && select->order && !select->group && !select->distinct;
     bool ok = sh_bind_from (b, select->from, &from);
     if (ok && accumulate)
         ok = s_accumulate (b, select, sh_buffer_text (&from), &items, &sql);
     else if (ok)
-        ok = s_items (b, select, &items)
-             && s_clauses (b, select, &items, sh_buffer_text (&from), &sql);
+        ok = s_items (b, select, &items) &&
+             s_clauses (b, select, &items, sh_buffer_text (&from), &sql);
     b->scope = scope.up;
     if (ok) {
         out->sql = sh_arena_strdup (b->arena, sh_buffer_text (&sql));

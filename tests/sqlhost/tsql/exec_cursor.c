@@ -1,18 +1,18 @@
-/*  Cursors: all rows are read at OPEN (as a STATIC one does), and a cursor ends with the batch or module that declared it.
+/*  Cursors: a static copy of the rows, made at OPEN.
  *
- *  Errors: 16915 declared twice, 16916 no such cursor, 16905 open already, 16917 not open, 16924 another number of
- *  variables, 16911 a forward-only cursor asked to go back. @@FETCH_STATUS 0 = a row, -1 = beyond the last or first. */
+ *  Errors: 16915 declared twice, 16916 no such cursor, 16905 open already, 16917 not open, 16924
+ *  another number of variables, 16911 a forward-only cursor asked to go back. @@FETCH_STATUS 0 = a
+ *  row, -1 = beyond the last or first. */
 #include <stdlib.h>
-#include <strings.h>
+#include <string.h>
 
 #include "interp.h"
-#include "arena.h"
 
 static sh_cursor_var_t *
-s_find (sh_session_t *self, const char *name)
+s_find (const sh_session_t *self, const char *name)
 {
     for (sh_cursor_var_t *cursor = self->cursors; cursor; cursor = cursor->next)
-        if (strcasecmp (cursor->name, name) == 0)
+        if (sh_same (cursor->name, name) && (!cursor->frame || cursor->frame == self->frame))
             return cursor;
     return NULL;
 }
@@ -21,36 +21,49 @@ static void
 s_free (sh_cursor_var_t *cursor)
 {
     sh_rowset_destroy (&cursor->rows);
+    sh_script_destroy (&cursor->script);
     free (cursor->name);
     free (cursor);
 }
 
+/*  NULL frees all. */
 void
 sh_cursors_free (sh_session_t *self, const sh_frame_t *frame)
 {
-    sh_cursor_var_t **link = &self->cursors;
-    while (*link) {
-        sh_cursor_var_t *cursor = *link;
-        if (!frame || cursor->frame == frame) {
-            *link = cursor->next;
-            s_free (cursor);
-        } else
-            link = &cursor->next;
+    for (sh_cursor_var_t **at = &self->cursors; *at;) {
+        sh_cursor_var_t *cursor = *at;
+        if (frame && cursor->frame != frame) {
+            at = &cursor->next;
+            continue;
+        }
+        *at = cursor->next;
+        s_free (cursor);
     }
 }
 
+/*  A global cursor outlives its batch: it keeps a parsed copy of its own. */
 static sh_status_t
 s_declare (sh_session_t *self, const sh_stmt_t *stmt)
 {
-    sh_cursor_var_t *before = s_find (self, stmt->text);
-    if (before && before->frame == self->frame)
+    if (s_find (self, stmt->text))
         return sh_error_set (self, 16915, 16, 1, "A cursor with the name '%s' already exists.",
                              stmt->text);
+    const sh_script_t *script = self->frame->script;
     sh_cursor_var_t *cursor = sh_alloc (sizeof *cursor);
     cursor->name = sh_strdup (stmt->text);
-    cursor->frame = self->frame;
+    cursor->frame = stmt->flag2 ? self->frame : NULL;
     cursor->query = stmt->query;
     cursor->scroll = stmt->flag;
+    sh_syntax_error_t syntax;
+    if (!cursor->frame && script) {
+        cursor->script = sh_script_parse (script->source + stmt->start, stmt->end - stmt->start,
+                                          self->set.quoted_identifier, &syntax);
+        if (!cursor->script) {
+            s_free (cursor);
+            return sh_error_set (self, syntax.number, syntax.severity, 1, "%s", syntax.text);
+        }
+        cursor->query = cursor->script->body->query;
+    }
     cursor->next = self->cursors;
     self->cursors = cursor;
     return SH_OK;
@@ -66,45 +79,7 @@ s_open (sh_session_t *self, sh_cursor_var_t *cursor)
 }
 
 static sh_status_t
-s_close (sh_session_t *self, sh_cursor_var_t *cursor)
-{
-    if (!cursor->rows)
-        return sh_error_set (self, 16917, 16, 1, "Cursor is not open.");
-    sh_rowset_destroy (&cursor->rows);
-    return SH_OK;
-}
-
-static void
-s_deallocate (sh_session_t *self, sh_cursor_var_t *cursor)
-{
-    for (sh_cursor_var_t **link = &self->cursors; *link; link = &(*link)->next)
-        if (*link == cursor) {
-            *link = cursor->next;
-            s_free (cursor);
-            return;
-        }
-}
-
-/*  Where the cursor stands after the step: 0 = before the first, row_count + 1 = behind the last. */
-static size_t
-s_step (const sh_cursor_var_t *cursor, sh_fetch_t fetch)
-{
-    size_t count = cursor->rows->row_count;
-    switch (fetch) {
-        case SH_FETCH_FIRST:
-            return count > 0 ? 1 : 0;
-        case SH_FETCH_LAST:
-            return count;
-        case SH_FETCH_PRIOR:
-            return cursor->at > 0 ? cursor->at - 1 : 0;
-        case SH_FETCH_NEXT:
-            break;
-    }
-    return cursor->at <= count ? cursor->at + 1 : cursor->at;
-}
-
-static sh_status_t
-s_into_variables (sh_session_t *self, const sh_stmt_t *stmt, const sh_cursor_var_t *cursor)
+s_fetch_into (sh_session_t *self, const sh_stmt_t *stmt, const sh_cursor_var_t *cursor)
 {
     size_t count = 0;
     for (const sh_ident_t *name = stmt->columns; name; name = name->next)
@@ -112,21 +87,17 @@ s_into_variables (sh_session_t *self, const sh_stmt_t *stmt, const sh_cursor_var
     if (count != cursor->rows->field_count)
         return sh_error_set (
             self, 16924, 16, 1,
-            "Cursorfetch: The number of variables declared in the INTO list must match that of "
-            "selected columns.");
-    if (self->fetch_status != 0)
-        return SH_OK;
+            "Cursorfetch: The number of variables declared in the INTO list must match "
+            "that of selected columns.");
     const sh_value_t *row = sh_rowset_row (cursor->rows, cursor->at - 1);
     size_t i = 0;
     for (const sh_ident_t *name = stmt->columns; name; name = name->next, i++) {
-        sh_var_t *variable = sh_var_find (self, name->text);
-        if (!variable)
-            return sh_error_set (self, 137, 15, 2, "Must declare the scalar variable \"%s\".",
+        sh_var_t *var = sh_var_find (self, name->text);
+        if (!var)
+            return sh_error_set (self, 137, 15, 1, "Must declare the scalar variable \"%s\".",
                                  name->text);
-        sh_value_t value = sh_value_copy (&row[i]);
-        sh_status_t status = sh_var_set (self, variable, &value, &cursor->rows->fields[i].type);
-        if (status != SH_OK)
-            return status;
+        if (sh_var_set (self, var, &row[i], &cursor->rows->fields[i].type) != SH_OK)
+            return SH_ERROR;
     }
     return SH_OK;
 }
@@ -139,35 +110,69 @@ s_fetch (sh_session_t *self, const sh_stmt_t *stmt, sh_cursor_var_t *cursor)
     if (stmt->fetch != SH_FETCH_NEXT && !cursor->scroll)
         return sh_error_set (self, 16911, 16, 1,
                              "fetch: The fetch type cannot be used with forward only cursors.");
-    cursor->at = s_step (cursor, stmt->fetch);
-    bool on_row = cursor->at > 0 && cursor->at <= cursor->rows->row_count;
+    size_t count = cursor->rows->row_count;
+    switch (stmt->fetch) {
+        case SH_FETCH_NEXT:
+            cursor->at = cursor->at > count ? cursor->at : cursor->at + 1;
+            break;
+        case SH_FETCH_PRIOR:
+            cursor->at = cursor->at ? cursor->at - 1 : 0;
+            break;
+        case SH_FETCH_FIRST:
+            cursor->at = count ? 1 : 0;
+            break;
+        default:
+            cursor->at = count;
+    }
+    bool on_row = cursor->at >= 1 && cursor->at <= count;
     self->fetch_status = on_row ? 0 : -1;
+    self->last_rowcount = on_row;
     if (stmt->columns)
-        return s_into_variables (self, stmt, cursor);
-    bool open = sh_out_columns (self, cursor->rows->fields, cursor->rows->field_count);
-    if (open && on_row)
+        return on_row ? s_fetch_into (self, stmt, cursor) : SH_OK;
+    if (sh_out_columns (self, cursor->rows->fields, cursor->rows->field_count) && on_row)
         sh_out_row (self, sh_rowset_row (cursor->rows, cursor->at - 1), cursor->rows->field_count);
-    sh_out_done (self, 0, true, on_row ? 1 : 0);
+    sh_out_done (self, SH_COMMAND_SELECT, true, on_row);
+    return SH_OK;
+}
+
+static sh_status_t
+s_deallocate (sh_session_t *self, sh_cursor_var_t *cursor)
+{
+    for (sh_cursor_var_t **at = &self->cursors; *at; at = &(*at)->next)
+        if (*at == cursor) {
+            *at = cursor->next;
+            s_free (cursor);
+            break;
+        }
+    return SH_OK;
+}
+
+static sh_status_t
+s_close (sh_session_t *self, sh_cursor_var_t *cursor)
+{
+    if (!cursor->rows)
+        return sh_error_set (self, 16917, 16, 1, "Cursor is not open.");
+    sh_rowset_destroy (&cursor->rows);
     return SH_OK;
 }
 
 sh_flow_t
 sh_exec_cursor (sh_session_t *self, const sh_stmt_t *stmt)
 {
-    if (stmt->kind == SH_STMT_DECLARE_CURSOR)
-        return sh_raise (self, s_declare (self, stmt), stmt->line);
+    sh_status_t status;
     sh_cursor_var_t *cursor = s_find (self, stmt->text);
-    sh_status_t status = SH_OK;
-    if (!cursor)
+    if (stmt->kind == SH_STMT_DECLARE_CURSOR)
+        status = s_declare (self, stmt);
+    else if (!cursor)
         status = sh_error_set (self, 16916, 16, 1, "A cursor with the name '%s' does not exist.",
                                stmt->text);
     else if (stmt->kind == SH_STMT_OPEN)
         status = s_open (self, cursor);
-    else if (stmt->kind == SH_STMT_CLOSE)
-        status = s_close (self, cursor);
-    else if (stmt->kind == SH_STMT_DEALLOCATE)
-        s_deallocate (self, cursor);
-    else
+    else if (stmt->kind == SH_STMT_FETCH)
         status = s_fetch (self, stmt, cursor);
+    else if (stmt->kind == SH_STMT_DEALLOCATE)
+        status = s_deallocate (self, cursor);
+    else
+        status = s_close (self, cursor);
     return sh_raise (self, status, stmt->line);
 }

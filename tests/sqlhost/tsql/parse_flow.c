@@ -170,6 +170,7 @@ s_declare_cursor (sh_parse_t *p)
                                         "READ_ONLY", "SCROLL_LOCKS", "OPTIMISTIC",   "TYPE_WARNING",
                                         NULL};
     sh_stmt_t *stmt = sh_new_stmt (p, SH_STMT_DECLARE_CURSOR);
+    stmt->start = p->tokens[p->pos - 1].start; /* from DECLARE on: its text can be parsed again */
     if (!(stmt->text = sh_identifier (p)))
         return NULL;
     sh_accept (p, "INSENSITIVE");
