@@ -2,8 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
+#include "common/names.h"
 #include "coordinator/commands/command.h"
 #include "coordinator/shell/catalogue.h"
+#include "coordinator/shell/due.h"
 #include "coordinator/shell/history.h"
 #include "coordinator/shell/progress.h"
 
@@ -42,14 +45,19 @@ s_newest_first (const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
+/*  Of the file, or what SQL Server wrote when nobody could look at the file. */
+static int64_t
+s_size (const bm_backup_t *backup)
+{
+    return backup->file_bytes >= 0 ? backup->file_bytes : backup->bytes;
+}
+
 static int64_t
 s_bytes (const entry_t *entry)
 {
     int64_t bytes = entry->backups.count ? 0 : -1;
-    for (size_t i = 0; i < entry->backups.count; i++) {
-        const bm_backup_t *backup = &entry->backups.items[i];
-        bytes += backup->file_bytes >= 0 ? backup->file_bytes : backup->bytes;
-    }
+    for (size_t i = 0; i < entry->backups.count; i++)
+        bytes += s_size (&entry->backups.items[i]);
     return bytes;
 }
 
@@ -174,18 +182,16 @@ s_backup_of (const entry_t *entry, const bm_history_row_t *row)
 static void
 s_print_files (const entry_t *entry)
 {
-    char bytes[BM_PROGRESS_TEXT_BYTES];
+    char text[BM_PROGRESS_TEXT_BYTES];
     for (size_t i = 0; i < entry->row_count; i++) {
         const bm_history_row_t *row = &entry->rows[i];
         const bm_backup_t *backup = s_backup_of (entry, row);
-        printf ("      %10s  %s %s\n",
-                backup ? bm_progress_bytes (
-                             backup->file_bytes >= 0 ? backup->file_bytes : backup->bytes, bytes)
-                       : "",
-                row->location, row->file_name);
+        char *path = bm_names_join_path (row->location, row->file_name);
+        printf ("      %10s  %s\n", backup ? bm_progress_bytes (s_size (backup), text) : "", path);
+        free (path);
     }
     for (size_t i = 0; !entry->row_count && i < entry->backups.count; i++)
-        printf ("      %10s  %s\n", bm_progress_bytes (entry->backups.items[i].bytes, bytes),
+        printf ("      %10s  %s\n", bm_progress_bytes (s_size (&entry->backups.items[i]), text),
                 entry->backups.items[i].device);
 }
 
@@ -242,6 +248,16 @@ s_text (const char *text)
     return text ? json_string (text) : json_null ();
 }
 
+/*  Programs get UTC, whatever clock the table keeps. */
+static json_t *
+s_time (const state_t *self, const entry_t *entry)
+{
+    char text[BM_CLOCK_TEXT_BYTES];
+    int64_t at_us = bm_due_parse_time (entry->set ? entry->set->time : entry->row->history_time,
+                                       self->settings->time_zone == BM_ZONE_LOCAL);
+    return at_us < 0 ? json_null () : json_string (bm_clock_rfc3339 (at_us, text));
+}
+
 static json_t *
 s_json_files (const entry_t *entry)
 {
@@ -253,7 +269,7 @@ s_json_files (const entry_t *entry)
             array, json_pack ("{s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "server",
                               s_text (row->server), "database", row->database, "location",
                               row->location, "file_name", row->file_name, "bytes",
-                              backup ? json_integer ((json_int_t)backup->bytes) : json_null (),
+                              backup ? json_integer ((json_int_t)s_size (backup)) : json_null (),
                               "first_lsn", s_text (backup ? backup->first_lsn : NULL), "last_lsn",
                               s_text (backup ? backup->last_lsn : NULL), "mark_lsn",
                               s_text (backup ? backup->mark_lsn : NULL)));
@@ -273,7 +289,7 @@ s_json (const state_t *self)
             json_pack ("{s:I, s:s, s:o, s:o, s:o, s:b, s:I, s:o, s:o, s:o}", "set_id",
                        (json_int_t)s_id (entry), "type",
                        bm_set_type_name (entry->set ? entry->set->type : entry->row->type), "time",
-                       s_text (entry->set ? entry->set->time : entry->row->history_time), "mark",
+                       s_time (self, entry), "mark",
                        s_text (entry->set ? entry->set->mark : entry->row->mark), "outcome",
                        s_text (s_outcome (entry)), "complete", s_complete (entry), "databases",
                        (json_int_t)(entry->set ? entry->set->rows : entry->row->backups),
