@@ -19,8 +19,8 @@ static void
 s_lost (bm_work_t *self, const bm_error_t *why)
 {
     self->lock_held = false;
-    bm_report_warn (self->report, "the backup lock was lost: %s", why->text);
-    bm_progress_say (self->progress, "lock_lost", "The backup lock was lost: %s", why->text);
+    bm_report_warn (self->report, "%s", why->text);
+    bm_progress_say (self->progress, "lock_lost", "%s", why->text);
     bm_error_t error = {0};
     if (bm_catalogue_event (self->catalogue, self->run, "lock-lost", why->text, &error) != BM_OK)
         bm_log_error ("%s", error.text);
