@@ -6,7 +6,8 @@
 #include "common/limits.h"
 #include "common/log.h"
 
-#define S_DOMAIN "btsmark"
+#define S_DOMAIN       "btsmark"
+#define S_ZAP_ENDPOINT "inproc://zeromq.zap.01"
 /*  ZMQ_ZAP_ENFORCE_DOMAIN. Its name is hidden behind the DRAFT switch of Debian 12's headers, and czmq's setter for it is a
  *  silent no-op there; libzmq itself knows the number. */
 #define S_ZAP_ENFORCE_DOMAIN 93
@@ -96,7 +97,7 @@ s_handler (zsock_t *pipe, void *argument)
 {
     s_handler_t self = {.config = argument};
     zsock_t *zap = zsock_new (ZMQ_REP);
-    bool bound = zap && zsock_bind (zap, "inproc://zeromq.zap.01") != -1;
+    bool bound = zap && zsock_bind (zap, "%s", S_ZAP_ENDPOINT) != -1;
     zpoller_t *poller = bound ? zpoller_new (pipe, zap, NULL) : NULL;
     zsock_signal (pipe, bound ? 0 : 1);
     if (bound)
@@ -112,6 +113,9 @@ s_handler (zsock_t *pipe, void *argument)
             serving = false; /* $TERM, or the context ends */
     }
     zpoller_destroy (&poller);
+    /*  The name is free when we return, not only when libzmq gets round to closing the socket. */
+    if (bound)
+        zsock_unbind (zap, "%s", S_ZAP_ENDPOINT);
     zsock_destroy (&zap);
 }
 
