@@ -16,7 +16,7 @@
 #include "coordinator/shell/runlock.h"
 #include "coordinator/shell/settling.h"
 
-enum { RETRY_MAX_MS = 60000 };
+enum { RETRY_MAX_MS = 60000, SERVED_SETS = 8 };
 
 typedef struct run {
     bm_run_options_t options;
@@ -35,6 +35,21 @@ typedef struct run {
 
 /* ---- opening ----------------------------------------------------------------------------------------------------- */
 
+/*  Whether the set has backups that were ordered and have not ended. */
+static bool
+s_backs_up (bm_catalogue_t *catalogue, int64_t set_id)
+{
+    bm_order_row_t *orders = NULL;
+    size_t count = 0;
+    bool open = false;
+    bm_error_t error = {0};
+    if (bm_catalogue_orders (catalogue, set_id, &orders, &count, &error) == BM_OK)
+        for (size_t i = 0; i < count; i++)
+            open |= !orders[i].status;
+    bm_order_rows_destroy (&orders, count);
+    return open;
+}
+
 /*  A run of ours that has the lock and is already backing up does what this one was started for. */
 static bool
 s_already_served (const run_t *self)
@@ -45,16 +60,13 @@ s_already_served (const run_t *self)
         return false;
     bm_run_row_t *runs = NULL;
     bm_set_row_t *sets = NULL;
-    bm_order_row_t *orders = NULL;
-    size_t run_count = 0, set_count = 0, order_count = 0;
+    size_t run_count = 0, set_count = 0;
     bool backing_up = false;
     if (bm_catalogue_runs (catalogue, 1, &runs, &run_count, &error) == BM_OK && run_count &&
-        !runs[0].status && bm_catalogue_sets (catalogue, 1, &sets, &set_count, &error) == BM_OK &&
-        set_count && sets[0].run == runs[0].run &&
-        bm_catalogue_orders (catalogue, sets[0].set_id, &orders, &order_count, &error) == BM_OK)
-        for (size_t i = 0; i < order_count; i++)
-            backing_up |= orders[i].run == runs[0].run && !orders[i].status;
-    bm_order_rows_destroy (&orders, order_count);
+        !runs[0].status &&
+        bm_catalogue_sets (catalogue, SERVED_SETS, &sets, &set_count, &error) == BM_OK)
+        for (size_t i = 0; i < set_count && sets[i].run == runs[0].run; i++)
+            backing_up |= s_backs_up (catalogue, sets[i].set_id);
     bm_set_rows_destroy (&sets, set_count);
     bm_run_rows_destroy (&runs, run_count);
     bm_catalogue_close (&catalogue);
