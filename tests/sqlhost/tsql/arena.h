@@ -37,7 +37,8 @@ void sh_buffer_puts (sh_buffer_t *self, const char *text);
 void sh_buffer_putc (sh_buffer_t *self, char c);
 void sh_buffer_printf (sh_buffer_t *self, const char *format, ...)
     __attribute__ ((format (printf, 2, 3)));
-void sh_buffer_vprintf (sh_buffer_t *self, const char *format, va_list args);
+void sh_buffer_vprintf (sh_buffer_t *self, const char *format, va_list args)
+    __attribute__ ((format (printf, 2, 0)));
 void sh_buffer_free (sh_buffer_t *self);
 /*  The text, never NULL; stays the buffer's. */
 const char *sh_buffer_text (const sh_buffer_t *self);

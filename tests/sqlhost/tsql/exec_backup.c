@@ -140,7 +140,7 @@ s_database (sh_session_t *self, const sh_stmt_t *stmt, int *db_id)
 static sh_flow_t
 s_failed (sh_session_t *self, const sh_stmt_t *stmt, const char *what)
 {
-    if (self->error.number == 3009 || self->error.number == 3021)
+    if (self->error.number == 3009)
         return sh_raise (self, SH_ERROR, stmt->line);
     if (!self->try_depth)
         sh_out_message (self, &self->error, stmt->line);
