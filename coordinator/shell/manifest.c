@@ -41,8 +41,11 @@ void
 bm_manifest_add (bm_manifest_t *self, const bm_backup_t *backup, const bm_backup_t *full,
                  const char *published)
 {
-    self->databases =
-        bm_realloc (self->databases, (self->database_count + 1) * sizeof *self->databases);
+    /*  Doubled at each power of two: the capacity is known from the count. */
+    size_t count = self->database_count;
+    if ((count & (count - 1)) == 0)
+        self->databases =
+            bm_realloc (self->databases, (count ? count * 2 : 1) * sizeof *self->databases);
     bm_manifest_database_t *database = &self->databases[self->database_count++];
     memset (database, 0, sizeof *database);
     bm_backup_copy (&database->backup, backup);
