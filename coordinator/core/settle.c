@@ -8,10 +8,13 @@ static void *
 s_grow (void *array_p, size_t *count_p, size_t size)
 {
     char *array;
+    size_t count = (*count_p)++;
     memcpy (&array, array_p, sizeof array);
-    array = bm_realloc (array, (*count_p + 1) * size);
-    memcpy (array_p, &array, sizeof array);
-    void *item = array + (*count_p)++ * size;
+    if ((count & (count - 1)) == 0) {
+        array = bm_realloc (array, (count ? count * 2 : 1) * size);
+        memcpy (array_p, &array, sizeof array);
+    }
+    void *item = array + count * size;
     memset (item, 0, size);
     return item;
 }
