@@ -176,6 +176,61 @@ sh_fill_master_files (sh_session_t *session, int db_id, sh_rowset_t *rows)
     free (list);
 }
 
+/*  ---- recovery status ---- */
+
+void
+sh_define_database_recovery_status (sh_rowset_t *rows)
+{
+    sh_view_fields (rows, "database_id:i,database_guid:g,family_guid:g");
+    sh_rowset_add_field (rows, "last_log_backup_lsn", sh_type_numeric (25, 0), true);
+    sh_view_fields (rows, "recovery_fork_guid:g,first_recovery_fork_guid:g");
+    sh_rowset_add_field (rows, "fork_point_lsn", sh_type_numeric (25, 0), true);
+}
+
+/*  Where the next log backup begins, per database; NULL when it cannot be asked. */
+static sh_rowset_t *
+s_log_starts (sh_session_t *session)
+{
+    static const char text[] =
+        "SELECT database_name, MAX(CASE WHEN type = 'L' THEN last_lsn ELSE first_lsn END) FROM "
+        "msdb.dbo.backupset WITH (NOLOCK) WHERE is_copy_only = 0 GROUP BY database_name";
+    sh_error_t saved = session->error;
+    sh_syntax_error_t syntax;
+    sh_rowset_t *rows = NULL;
+    sh_script_t *script = sh_script_parse (text, strlen (text), true, &syntax);
+    if (script && sh_query_rows (session, script->body->query, NULL, &rows) != SH_OK)
+        rows = NULL;
+    sh_script_destroy (&script);
+    session->error = saved;
+    return rows;
+}
+
+void
+sh_fill_database_recovery_status (sh_session_t *session, int db_id, sh_rowset_t *rows)
+{
+    sh_db_info_t *list = NULL;
+    size_t count = sh_db_list (session->instance, &list);
+    sh_rowset_t *starts = s_log_starts (session);
+    (void)db_id;
+    for (size_t i = 0; i < count; i++) {
+        const sh_db_info_t *db = &list[i];
+        sh_value_t *v = sh_rowset_add_row (rows);
+        v[0] = sh_value_int (db->id);
+        sh_cell_guid (&v[1], db->guid);
+        sh_cell_guid (&v[2], db->family_guid);
+        for (size_t k = 0; starts && k < starts->row_count; k++) {
+            const sh_value_t *start = sh_rowset_row (starts, k);
+            if (db->has_full_backup && db->recovery != SH_RECOVERY_SIMPLE &&
+                sh_same (start[0].as.text, db->name))
+                v[3] = sh_value_copy (&start[1]);
+        }
+        sh_cell_guid (&v[4], db->fork_guid);
+        sh_cell_guid (&v[5], db->family_guid);
+    }
+    sh_rowset_destroy (&starts);
+    free (list);
+}
+
 /*  ---- configurations ---- */
 
 void
@@ -301,6 +356,8 @@ const sh_sysview_t sh_sysviews[] = {
     S_SYS (databases),
     S_SYS (master_files),
     S_SYS (configurations),
+    S_SYS (database_recovery_status),
+    S_SYS (database_role_members),
     S_SYS (server_principals),
     {"sys", "sql_logins", sh_define_server_principals, sh_fill_server_principals},
     S_SYS (servers),

@@ -18,6 +18,8 @@ void sh_cell_guid (sh_value_t *to, const uint8_t guid[16]);
 
 SH_VIEW (databases);
 SH_VIEW (configurations);
+SH_VIEW (database_recovery_status);
+SH_VIEW (database_role_members);
 SH_VIEW (server_principals);
 SH_VIEW (servers);
 SH_VIEW (objects);

@@ -217,8 +217,8 @@ sh_fill_dm_tran_active_transactions (sh_session_t *session, int db_id, sh_rowset
         sh_value_t *v = sh_rowset_add_row (rows);
         v[0] = sh_value_int (list[i].id);
         sh_cell_text (&v[1], *list[i].name  ? list[i].name
-                            : list[i].user ? "user_transaction"
-                                           : "implicit_transaction");
+                             : list[i].user ? "user_transaction"
+                                            : "implicit_transaction");
         v[2] = sh_value_ticks (list[i].begin_time);
         v[3] = sh_value_int (1);
         v[5] = sh_value_int (2);

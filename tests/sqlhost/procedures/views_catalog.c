@@ -518,6 +518,47 @@ sh_fill_database_principals (sh_session_t *session, int db_id, sh_rowset_t *rows
     s_walk (session, db_id, rows, NULL, s_principal);
 }
 
+void
+sh_define_database_role_members (sh_rowset_t *rows)
+{
+    sh_view_fields (rows, "role_principal_id:i,member_principal_id:i,role_name:n,member_name:n");
+}
+
+static bool
+s_role_member (void *arg, const sh_object_t *object)
+{
+    s_walk_t *walk = arg;
+    if (strcmp (object->kind, "MEMBER") != 0)
+        return true;
+    sh_value_t *v = sh_rowset_add_row (walk->rows);
+    sh_cell_text (&v[2], object->schema);
+    sh_cell_text (&v[3], object->name);
+    return true;
+}
+
+static bool
+s_principal_id (void *arg, const sh_object_t *object)
+{
+    s_walk_t *walk = arg;
+    if (strcmp (object->kind, "ROLE") != 0 && strcmp (object->kind, "USER") != 0)
+        return true;
+    for (size_t i = 0; i < walk->rows->row_count; i++) {
+        sh_value_t *v = walk->rows->values + i * walk->rows->field_count;
+        if (sh_same (v[2].as.text, object->name))
+            v[0] = sh_value_int (object->object_id);
+        if (sh_same (v[3].as.text, object->name))
+            v[1] = sh_value_int (object->object_id);
+    }
+    return true;
+}
+
+void
+sh_fill_database_role_members (sh_session_t *session, int db_id, sh_rowset_t *rows)
+{
+    s_walk (session, db_id, rows, NULL, s_role_member);
+    s_walk (session, db_id, rows, NULL, s_principal_id);
+}
+
 /*  ---- INFORMATION_SCHEMA ---- */
 
 void

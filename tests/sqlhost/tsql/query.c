@@ -464,6 +464,75 @@ s_literal_value (const sh_expr_t *expr, sh_value_t *value, sh_type_t *type)
     return false;
 }
 
+/*  Whole numbers and conditions over them, as loops and @@ERROR tests have them, need no query
+ *  processor. False: it does. Never an error: what overflows goes the long way. */
+static bool
+s_quick_int (sh_session_t *self, const sh_expr_t *expr, int depth, int64_t *out)
+{
+    sh_value_t value;
+    sh_type_t type;
+    int64_t a, b;
+    switch (expr->kind) {
+        case SH_EXPR_LITERAL:
+            if (expr->literal != SH_TOKEN_INT || strlen (expr->text) > 9)
+                return false;
+            *out = strtoll (expr->text, NULL, 10);
+            return true;
+        case SH_EXPR_VAR: {
+            const sh_var_t *var = sh_var_find (self, expr->text);
+            if (!var || var->type.id != SH_TYPE_INT || var->value.kind != SH_INT)
+                return false;
+            *out = var->value.as.integer;
+            return true;
+        }
+        case SH_EXPR_GLOBAL:
+            if (!sh_global (self, expr->text, &value, &type))
+                return false;
+            *out = value.kind == SH_INT ? value.as.integer : 0;
+            bool whole = value.kind == SH_INT && type.id == SH_TYPE_INT;
+            sh_value_clear (&value);
+            return whole;
+        case SH_EXPR_BINARY:
+            if (depth > 20 || (expr->op != SH_OP_ADD && expr->op != SH_OP_SUB) ||
+                !s_quick_int (self, expr->a, depth + 1, &a) ||
+                !s_quick_int (self, expr->b, depth + 1, &b))
+                return false;
+            *out = expr->op == SH_OP_ADD ? a + b : a - b;
+            return *out >= INT32_MIN && *out <= INT32_MAX;
+        default:
+            return false;
+    }
+}
+
+static bool
+s_quick_condition (sh_session_t *self, const sh_expr_t *expr, bool *truth)
+{
+    int64_t a, b;
+    if (expr->kind != SH_EXPR_COMPARE || !s_quick_int (self, expr->a, 0, &a) ||
+        !s_quick_int (self, expr->b, 0, &b))
+        return false;
+    switch (expr->op) {
+        case SH_OP_EQ:
+            *truth = a == b;
+            return true;
+        case SH_OP_NE:
+            *truth = a != b;
+            return true;
+        case SH_OP_LT:
+            *truth = a < b;
+            return true;
+        case SH_OP_LE:
+            *truth = a <= b;
+            return true;
+        case SH_OP_GT:
+            *truth = a > b;
+            return true;
+        default:
+            *truth = a >= b;
+            return true;
+    }
+}
+
 sh_status_t
 sh_eval (sh_session_t *self, const sh_expr_t *expr, sh_value_t *value, sh_type_t *type)
 {
@@ -516,6 +585,8 @@ sh_eval_condition (sh_session_t *self, const sh_expr_t *expr, bool *truth)
 {
     sh_value_t value;
     sh_type_t type;
+    if (s_quick_condition (self, expr, truth))
+        return SH_OK;
     sh_status_t status = sh_eval (self, expr, &value, &type);
     *truth = status == SH_OK && value.kind == SH_INT && value.as.integer != 0;
     sh_value_clear (&value);
