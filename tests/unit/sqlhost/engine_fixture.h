@@ -3,7 +3,6 @@
 #ifndef SH_ENGINE_FIXTURE_H
 #define SH_ENGINE_FIXTURE_H
 
-#include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -17,6 +16,7 @@
 #include <cmocka.h>
 
 #include "tests/sqlhost/engine/engine.h"
+#include "tests/unit/sqlhost/folder.h"
 
 enum { FX_SESSIONS = 6, FX_DEADLINE_S = 30 };
 
@@ -27,23 +27,6 @@ typedef struct {
     int db;              /* database "A" */
     char messages[4096]; /* of session 0: "number " each */
 } fx_t;
-
-static inline void
-fx_remove_folder (const char *path)
-{
-    DIR *folder = opendir (path);
-    for (struct dirent *entry; folder && (entry = readdir (folder)) != NULL;) {
-        char inner[512];
-        if (strcmp (entry->d_name, ".") == 0 || strcmp (entry->d_name, "..") == 0)
-            continue;
-        snprintf (inner, sizeof inner, "%s/%s", path, entry->d_name);
-        if (unlink (inner) != 0)
-            fx_remove_folder (inner);
-    }
-    if (folder)
-        closedir (folder);
-    rmdir (path);
-}
 
 static inline void
 fx_ok (sh_status_t status, const sh_error_t *error)

@@ -9,7 +9,6 @@
 #ifndef SH_TSQL_FIXTURE_H
 #define SH_TSQL_FIXTURE_H
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
@@ -25,6 +24,7 @@
 
 #include "tests/sqlhost/engine/engine.h"
 #include "tests/sqlhost/procedures/backend.h"
+#include "tests/unit/sqlhost/folder.h"
 
 enum { FX_DEADLINE_MS = 20000, FX_OUT_SIZE = 64 * 1024 };
 
@@ -56,23 +56,6 @@ typedef struct {
     sh_run_t run;
     bool hung_up;
 } fx_client_t;
-
-static inline void
-fx_remove (const char *path)
-{
-    DIR *folder = opendir (path);
-    for (struct dirent *entry; folder && (entry = readdir (folder)) != NULL;) {
-        char inner[512];
-        if (strcmp (entry->d_name, ".") == 0 || strcmp (entry->d_name, "..") == 0)
-            continue;
-        snprintf (inner, sizeof inner, "%s/%s", path, entry->d_name);
-        if (unlink (inner) != 0)
-            fx_remove (inner);
-    }
-    if (folder)
-        closedir (folder);
-    rmdir (path);
-}
 
 __attribute__ ((format (printf, 2, 3))) static inline void
 fx_put (fx_client_t *c, const char *format, ...)
@@ -253,7 +236,7 @@ fx_down (fx_t *fx)
 {
     sh_tsql_backend_destroy (&fx->backend);
     sh_instance_close (&fx->instance);
-    fx_remove (fx->directory);
+    fx_remove_folder (fx->directory);
 }
 
 static inline sh_open_t
