@@ -479,7 +479,8 @@ s_judge (bm_sql_t *self, const bm_sql_result_t *result, bool sent, bm_error_t *e
         return bm_fail (error, BM_SQL_TIMEOUT, "%s: no answer within %lld s%s", self->server,
                         (long long)(self->query->timeout_ms + 999) / 1000,
                         dbdead (self->process) ? "; the connection was given up" : "");
-    if (!bm_sql_alive (self))
+    if (self->fatal ||
+        dbdead (self->process)) /* a close after the last answer takes nothing back */
         return bm_fail (error, BM_SQL_LOST, "the connection to %s was lost: %s%s%s", self->server,
                         client, cause ? "; last message: " : "", cause ? cause->text : "");
     if (cause && *cause->procedure)

@@ -40,6 +40,17 @@ static const char *const stand_databases[][4] = {
 };
 #define STAND_DATABASES (sizeof stand_databases / sizeof *stand_databases)
 
+/*  A test program that fails in its set-up leaves no server behind. */
+static pid_t stand_processes[STAND_INSTANCES];
+
+static inline void
+stand_kill_all (void)
+{
+    for (size_t i = 0; i < STAND_INSTANCES; i++)
+        if (stand_processes[i] > 0)
+            kill (stand_processes[i], SIGKILL);
+}
+
 static inline char *
 stand_build_path (const char *program)
 {
@@ -91,6 +102,7 @@ stand_start_instance (stand_t *self, size_t instance)
                                (char *)"9",
                                NULL};
     self->addresses[instance] = stand_spawn (&self->processes[instance], arguments);
+    stand_processes[instance] = self->processes[instance];
     free (program);
     free (data);
     free (password);
@@ -183,6 +195,7 @@ static inline stand_t *
 stand_new (void)
 {
     stand_t *self = bm_alloc (sizeof *self);
+    atexit (stand_kill_all);
     self->folder = tests_folder_new ();
     free (tests_file (self->folder, "sa", "Secret#1\n", 9, 0600));
     self->password = bm_secret_new ("Secret#1");
@@ -224,7 +237,10 @@ stand_destroy (stand_t *self)
 {
     for (size_t i = 0; i < STAND_INSTANCES; i++) {
         kill (self->processes[i], SIGTERM);
-        waitpid (self->processes[i], NULL, 0);
+        int status = -1;
+        waitpid (self->processes[i], &status, 0);
+        assert_int_equal (status, 0); /* also: its sanitizers found nothing */
+        stand_processes[i] = 0;
         free (self->addresses[i]);
     }
     bm_sql_exit ();
