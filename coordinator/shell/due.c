@@ -12,7 +12,7 @@
 enum { SETS = 1000 };
 /*  A full that failed is not taken again at once: else every run writes another one until the disk is full. */
 static const int64_t REPAIR_PAUSE_US = INT64_C (15) * 60 * 1000000;
-static const int64_t REPAIR_PAUSE_MAX_US = INT64_C (6) * 3600 * 1000000;
+static const int64_t REPAIR_PAUSE_MAX_US = INT64_C (8) * 3600 * 1000000;
 
 int64_t
 bm_due_parse_time (const char *text, bool local)
@@ -57,10 +57,8 @@ s_sets (bm_work_t *work, const bm_history_set_t *rows, size_t count, size_t *use
     return sets;
 }
 
-/*  The newest full, if it failed, counts for a while as if it were under repair; the pause doubles with each failure in a
- *  row. Sets come newest first. */
-static void
-s_pause_after_failures (bm_schedule_set_t *sets, size_t count, int64_t now_us)
+void
+bm_due_pause_after_failures (bm_schedule_set_t *sets, size_t count, int64_t now_us)
 {
     bm_schedule_set_t *newest = NULL;
     int64_t pause_us = REPAIR_PAUSE_US;
@@ -125,7 +123,7 @@ bm_due_find (bm_work_t *work, bool fork_changed, bm_due_t *due_p, bool *force_fu
                                      .databases_without_full = without_full,
                                      .fork_changed = fork_changed};
     int64_t now_us = bm_clock_utc_us ();
-    s_pause_after_failures (sets, used, now_us);
+    bm_due_pause_after_failures (sets, used, now_us);
     *due_p = bm_schedule_due (&config, &history, now_us, bm_work_zone_minutes (work, now_us));
     *force_full_p = group.force_full;
     free (sets);
