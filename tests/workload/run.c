@@ -192,15 +192,23 @@ s_open (s_worker_t *self, bm_error_t *error)
     return BM_OK;
 }
 
-/*  Whether there is still something to come for this worker. */
 static bool
-s_goes_on (s_worker_t *self, bool idle)
+s_is_stopped (s_worker_t *self)
 {
-    bm_work_run_t *run = self->run;
-    pthread_mutex_lock (&run->lock);
-    bool ends = run->stopped || (idle && (self->publishes || run->publishing == 0));
-    pthread_mutex_unlock (&run->lock);
-    return !ends;
+    pthread_mutex_lock (&self->run->lock);
+    bool stopped = self->run->stopped;
+    pthread_mutex_unlock (&self->run->lock);
+    return stopped;
+}
+
+/*  Whether all has been published: a step that begins now and finds nothing is the last one. */
+static bool
+s_is_last (s_worker_t *self)
+{
+    pthread_mutex_lock (&self->run->lock);
+    bool last = self->publishes || self->run->publishing == 0;
+    pthread_mutex_unlock (&self->run->lock);
+    return last;
 }
 
 static void
@@ -219,11 +227,12 @@ static void *
 s_work (void *argument)
 {
     s_worker_t *self = argument;
-    bool idle = false;
     bool failed = false;
-    while (s_goes_on (self, idle && !failed)) {
+    bool done = false;
+    while (!done && !s_is_stopped (self)) {
         bm_error_t error = {0};
-        idle = false;
+        bool idle = false;
+        bool last = s_is_last (self);
         bm_status_t status = self->source ? BM_OK : s_open (self, &error);
         if (status == BM_OK)
             status = self->step (self, &idle, &error);
@@ -232,6 +241,7 @@ s_work (void *argument)
         if (!status && failed)
             bm_log_info ("%s: goes on", self->what);
         failed = status != BM_OK;
+        done = last && idle && !failed;
         if (failed)
             s_close (self);
         if (failed || (idle && !self->publishes))

@@ -1,4 +1,5 @@
 /*  deploy/sql/group on the stand-in: the classic job's procedures on an instance that holds the whole group. */
+#include "common/names.h"
 #include "tests/unit/workload/stand.h"
 
 #define MGMT "BizTalkMgmtDb"
@@ -327,6 +328,61 @@ tdds_can_only_be_blocked_in_a_transaction (void **state)
     bm_sql_close (&sql);
 }
 
+/*  What a procedure gives back for a text that went in. */
+static void
+s_echo (bm_sql_t *sql, const char *text)
+{
+    bm_sql_query_t *query = bm_sql_call_new ("dbo.Echo");
+    bm_sql_query_text (query, "@in", text);
+    bm_sql_query_output_text (query, "@out");
+    bm_sql_result_t *result = s_call (sql, query, text ? (int32_t)bm_names_length (text) : 0);
+    const char *back = bm_sql_result_output (result, "@out");
+    if (text)
+        assert_string_equal (back ? back : "(null)", text);
+    else
+        assert_null (back);
+    bm_sql_result_destroy (&result);
+}
+
+static void
+texts_of_every_length_go_into_a_procedure_and_come_back (void **state)
+{
+    NEEDS_STAND (state);
+    bm_sql_t *sql = *state;
+    stand_exec (sql, "CREATE PROCEDURE dbo.Echo @in nvarchar(4000), @out nvarchar(4000) OUTPUT AS "
+                     "BEGIN SET @out = @in; RETURN ISNULL(LEN(@in), 0) END");
+    s_echo (sql, NULL);
+    s_echo (sql, "");
+    s_echo (sql, "it's; -- \xE2\x82\xAC \xF0\x9F\x98\x80");
+    char *longest = bm_alloc (3 * 4000 + 1);
+    for (size_t i = 0; i < 4000; i++)
+        memcpy (longest + 3 * i, "\xE2\x82\xAC", 3);
+    s_echo (sql, longest);
+    longest[3 * 256] = '\0'; /* where a length of one byte ends */
+    s_echo (sql, longest);
+    longest[3 * 255] = '\0';
+    s_echo (sql, longest);
+    free (longest);
+}
+
+static void
+an_inline_batch_leaves_its_transaction_open (void **state)
+{
+    NEEDS_STAND (state);
+    bm_sql_t *sql = *state;
+    bm_error_t error = {0};
+    bm_sql_query_t *query =
+        bm_sql_query_new ("SET XACT_ABORT ON; BEGIN TRANSACTION @m WITH MARK @m; "
+                          "SELECT @@TRANCOUNT AS v");
+    bm_sql_query_text (query, "@m", "it's");
+    bm_sql_query_inline (query);
+    if (bm_sql_run (sql, query, NULL, &error))
+        fail_msg ("%s", error.text);
+    bm_sql_query_destroy (&query);
+    s_expect (sql, "SELECT @@TRANCOUNT AS v", "1");
+    stand_exec (sql, "ROLLBACK");
+}
+
 int
 main (void)
 {
@@ -342,6 +398,8 @@ main (void)
         T (compressed_backups_leave_the_sso_database_out),
         T (old_history_goes_only_when_a_later_full_is_there),
         T (tdds_can_only_be_blocked_in_a_transaction),
+        T (texts_of_every_length_go_into_a_procedure_and_come_back),
+        T (an_inline_batch_leaves_its_transaction_open),
         T (a_failed_mark_takes_the_whole_transaction_back),
     };
     return cmocka_run_group_tests (tests, s_begin, s_end);
