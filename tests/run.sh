@@ -60,7 +60,7 @@ case $mode in
         build clang
         build release
         build tsan
-        run build-tsan -L 'unit|quick|e2e-short' -j 2
+        run build-tsan -L 'unit|quick|e2e-short|sim|tsan-planted' -j 2
         build coverage
         run build-coverage -L 'unit|quick|e2e-short|sim' -j 2
         gcovr --root . --object-directory build-coverage --exclude 'tests/.*' --exclude '.*pb-c.*' --print-summary --txt build-coverage/coverage.txt | tail -n 4
