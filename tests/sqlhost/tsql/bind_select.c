@@ -181,6 +181,137 @@ s_output (sh_bind_t *b, const s_items_t *items, sh_bound_t *out)
     }
 }
 
+/*  ---- columns outside of aggregates: 8120 ---- */
+
+static bool
+s_same_text (const char *a, const char *b)
+{
+    return a == b || sh_same (a, b);
+}
+
+static bool
+s_same_expr (const sh_expr_t *a, const sh_expr_t *b)
+{
+    for (; a && b; a = a->next, b = b->next) {
+        if (a->kind != b->kind || a->op != b->op || a->literal != b->literal || a->query ||
+            b->query || !s_same_text (a->path.object, b->path.object) ||
+            !s_same_text (a->text, b->text))
+            return false;
+        /*  t.a and a are the same column here: the binder has refused what is ambiguous. */
+        if (a->path.schema && b->path.schema && !sh_same (a->path.schema, b->path.schema))
+            return false;
+        if (!s_same_expr (a->a, b->a) || !s_same_expr (a->b, b->b) || !s_same_expr (a->c, b->c) ||
+            !s_same_expr (a->args, b->args))
+            return false;
+        const sh_when_t *v = a->whens, *w = b->whens;
+        for (; v && w; v = v->next, w = w->next)
+            if (!s_same_expr (v->when, w->when) || !s_same_expr (v->then, w->then))
+                return false;
+        if (v || w)
+            return false;
+    }
+    return !a && !b;
+}
+
+static bool
+s_is_aggregate (const sh_expr_t *expr)
+{
+    static const char *const names[] = {"COUNT", "COUNT_BIG", "SUM",       "AVG",
+                                        "MIN",   "MAX",       "STRING_AGG"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (expr->kind == SH_EXPR_FUNCTION && !expr->path.schema && !expr->over &&
+            sh_same (expr->path.object, names[i]))
+            return true;
+    return false;
+}
+
+static bool
+s_has_aggregate (const sh_expr_t *expr)
+{
+    for (; expr; expr = expr->next) {
+        if (s_is_aggregate (expr) || s_has_aggregate (expr->a) || s_has_aggregate (expr->b) ||
+            s_has_aggregate (expr->c) || s_has_aggregate (expr->args))
+            return true;
+        for (const sh_when_t *when = expr->whens; when; when = when->next)
+            if (s_has_aggregate (when->when) || s_has_aggregate (when->then))
+                return true;
+    }
+    return false;
+}
+
+/*  Is it a column of this SELECT's own sources (and not of an outer query)? */
+static bool
+s_own_column (const sh_bind_t *b, const sh_expr_t *expr)
+{
+    for (const sh_bound_source_t *source = b->scope->sources; source; source = source->next) {
+        const char *known = source->alias ? source->alias : source->name->object;
+        if (expr->path.schema && !sh_same (expr->path.schema, known))
+            continue;
+        for (size_t i = 0; i < source->column_count; i++)
+            if (sh_same (source->columns[i].name, expr->path.object))
+                return true;
+    }
+    return false;
+}
+
+static bool s_grouped (sh_bind_t *b, const sh_expr_t *list, const sh_expr_t *group);
+
+static bool
+s_grouped_one (sh_bind_t *b, const sh_expr_t *expr, const sh_expr_t *group)
+{
+    sh_expr_t alone = *expr;
+    alone.next = NULL;
+    for (const sh_expr_t *item = group; item; item = item->next) {
+        sh_expr_t other = *item;
+        other.next = NULL;
+        if (s_same_expr (&alone, &other))
+            return true;
+    }
+    if (s_is_aggregate (expr) || expr->over)
+        return true;
+    if (expr->kind == SH_EXPR_COLUMN && s_own_column (b, expr)) {
+        sh_bind_fail (
+            b, 8120, 16, 1,
+            "Column '%s%s%s' is invalid in the select list because it is not contained in "
+            "either an aggregate function or the GROUP BY clause.",
+            expr->path.schema ? expr->path.schema : "", expr->path.schema ? "." : "",
+            expr->path.object);
+        return false;
+    }
+    /*  A datepart is a bare word and no column. */
+    bool word = expr->kind == SH_EXPR_FUNCTION && expr->path.object &&
+                strncasecmp (expr->path.object, "DATE", 4) == 0;
+    const sh_expr_t *args = word && expr->args ? expr->args->next : expr->args;
+    for (const sh_when_t *when = expr->whens; when; when = when->next)
+        if (!s_grouped (b, when->when, group) || !s_grouped (b, when->then, group))
+            return false;
+    return s_grouped (b, expr->a, group) && s_grouped (b, expr->b, group) &&
+           s_grouped (b, expr->c, group) && s_grouped (b, args, group);
+}
+
+static bool
+s_grouped (sh_bind_t *b, const sh_expr_t *list, const sh_expr_t *group)
+{
+    for (; list; list = list->next)
+        if (!s_grouped_one (b, list, group))
+            return false;
+    return true;
+}
+
+static bool
+s_check_grouped (sh_bind_t *b, const sh_select_t *select)
+{
+    bool aggregates = select->group || select->having;
+    for (const sh_item_t *item = select->items; item && !aggregates; item = item->next)
+        aggregates = item->expr->kind != SH_EXPR_STAR && s_has_aggregate (item->expr);
+    if (!aggregates)
+        return true;
+    for (const sh_item_t *item = select->items; item; item = item->next)
+        if (item->expr->kind != SH_EXPR_STAR && !s_grouped_one (b, item->expr, select->group))
+            return false;
+    return !select->having || s_grouped_one (b, select->having, select->group);
+}
+
 static bool
 s_clauses (sh_bind_t *b, const sh_select_t *select, const s_items_t *items, const char *from,
            sh_buffer_t *sql)
@@ -207,8 +338,8 @@ s_clauses (sh_bind_t *b, const sh_select_t *select, const s_items_t *items, cons
             return false;
         sh_buffer_printf (sql, " HAVING %s", having);
     }
-    return !b->failed && s_order (b, select, items, select->distinct, sql) &&
-           s_limit (b, select, sql);
+    return !b->failed && s_check_grouped (b, select) &&
+           s_order (b, select, items, select->distinct, sql) && s_limit (b, select, sql);
 }
 
 /*  SELECT @s = @s + x FROM t ORDER BY y: each row's expression sees what the row before assigned, so

@@ -48,13 +48,16 @@ s_select_variables (sh_session_t *self, const sh_select_t *select, int64_t *rows
     return status == SH_END ? SH_OK : status;
 }
 
+/*  `*begun` says whether the client was told of columns: such a result must be ended, also after an
+ *  error. */
 static sh_status_t
-s_stream (sh_session_t *self, sh_query_t *query, int64_t *rows)
+s_stream (sh_session_t *self, sh_query_t *query, int64_t *rows, bool *begun)
 {
     size_t count = sh_query_count (query);
     sh_value_t *row = sh_alloc ((count + 1) * sizeof *row);
     sh_status_t status = SH_OK;
     bool open = sh_out_columns (self, sh_query_fields (query), count);
+    *begun = true;
     while (open && (status = sh_query_next (query)) == SH_OK) {
         for (size_t i = 0; i < count; i++)
             row[i] = sh_query_value (query, i);
@@ -76,12 +79,12 @@ s_stream (sh_session_t *self, sh_query_t *query, int64_t *rows)
 }
 
 static sh_status_t
-s_select_client (sh_session_t *self, const sh_select_t *select, int64_t *rows)
+s_select_client (sh_session_t *self, const sh_select_t *select, int64_t *rows, bool *begun)
 {
     sh_query_t *query = NULL;
     sh_status_t status = sh_query_open (self, select, NULL, &query);
     if (status == SH_OK)
-        status = s_stream (self, query, rows);
+        status = s_stream (self, query, rows, begun);
     sh_query_close (&query);
     return status;
 }
@@ -165,12 +168,13 @@ sh_exec_select (sh_session_t *self, const sh_stmt_t *stmt)
             "Select statements included within a function cannot return data to a client.");
         return sh_raise (self, SH_ERROR, stmt->line);
     }
-    sh_status_t status =
-        assigns ? s_select_variables (self, select, &rows) : s_select_client (self, select, &rows);
+    bool begun = false;
+    sh_status_t status = assigns ? s_select_variables (self, select, &rows)
+                                 : s_select_client (self, select, &rows, &begun);
     sh_flow_t flow = sh_raise (self, status, stmt->line);
-    if (status == SH_OK) {
+    if (status == SH_OK)
         self->last_rowcount = rows;
+    if (status == SH_OK || (begun && status == SH_ERROR))
         sh_out_done (self, SH_COMMAND_SELECT, true, rows);
-    }
     return flow;
 }

@@ -73,6 +73,8 @@ s_set_switches (sh_session_t *self, const sh_stmt_t *stmt)
             return s_bad (self, stmt);
         if (sh_same (name, "FMTONLY") && s_on (stmt))
             return sh_error_unsupported (self, "SET FMTONLY ON");
+        if (sh_same (name, "CONCAT_NULL_YIELDS_NULL") && !s_on (stmt))
+            return sh_error_unsupported (self, "SET CONCAT_NULL_YIELDS_NULL OFF");
         if (target)
             *target = s_on (stmt);
         if (!more)

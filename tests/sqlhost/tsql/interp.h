@@ -260,6 +260,7 @@ void sh_session_set_db (sh_session_t *self, int db_id);
 bool sh_out_columns (sh_session_t *self, const sh_field_t *fields, size_t count);
 bool sh_out_row (sh_session_t *self, const sh_value_t *values, size_t count);
 void sh_out_done (sh_session_t *self, uint16_t command, bool counted, int64_t rows);
+void sh_out_failed (sh_session_t *self, bool caught);
 void sh_out_rowset (sh_session_t *self, const sh_rowset_t *rows);
 void sh_out_message (sh_session_t *self, const sh_error_t *message, int line);
 void sh_out_info (sh_session_t *self, int number, const char *format, ...)

@@ -39,6 +39,7 @@ sh_out_columns (sh_session_t *self, const sh_field_t *fields, size_t count)
                                         .nullable = fields[i].nullable,
                                         .identity = fields[i].identity};
     s_sent (self, self->sink->columns (self->sink, columns, count));
+    self->columns_open = true;
     free (columns);
     return !self->sink_gone;
 }
@@ -74,7 +75,21 @@ sh_out_done (sh_session_t *self, uint16_t command, bool counted, int64_t rows)
         flags |= SH_DONE_IN_PROC;
     if (self->trancount > 0)
         flags |= SH_DONE_IN_XACT;
+    self->columns_open = false;
     s_sent (self, self->sink->done (self->sink, flags, command, rows));
+}
+
+/*  A failed statement ends with a DONE too; after columns it must, also when a CATCH goes on. */
+void
+sh_out_failed (sh_session_t *self, bool caught)
+{
+    if (self->capture || self->sink_gone || (caught && !self->columns_open))
+        return;
+    self->columns_open = false;
+    unsigned flags = SH_DONE_ERROR |
+                     (self->frame && self->frame->level > 0 ? SH_DONE_IN_PROC : 0u) |
+                     (self->trancount > 0 ? SH_DONE_IN_XACT : 0u);
+    s_sent (self, self->sink->done (self->sink, flags, SH_COMMAND_NONE, 0));
 }
 
 void

@@ -79,6 +79,7 @@ static sh_flow_t
 s_uncaught (sh_session_t *self, int line, bool batch, bool compile)
 {
     sh_out_message (self, &self->error, line);
+    sh_out_failed (self, false);
     if (self->error.severity >= 20) {
         sh_rollback_all (self);
         return SH_FLOW_CLOSE;
@@ -101,6 +102,7 @@ s_error (sh_session_t *self, int line, bool batch, bool compile)
     }
     if (s_can_catch (self, compile) && self->error.severity < 20) {
         s_remember (self, line, compile);
+        sh_out_failed (self, true);
         if (batch && self->trancount > 0)
             self->doomed = true;
         return SH_FLOW_CATCH;

@@ -18,6 +18,8 @@ static sh_flow_t
 s_begin (sh_session_t *self, const char *text)
 {
     self->sink_gone = false;
+    self->columns_open = false;
+    self->statement_text = text;
     self->error = (sh_error_t){0};
     if (sh_fault_count_down (self->instance, SH_FAULT_DROP_AT))
         return SH_FLOW_DROP;
@@ -51,6 +53,7 @@ s_end (sh_session_t *self, sh_flow_t flow)
         sh_rollback_all (self);
     self->try_depth = 0;
     self->catching = NULL;
+    self->statement_text = NULL;
     sh_esession_request (self->engine, NULL, NULL, self->db_id);
     return flow;
 }

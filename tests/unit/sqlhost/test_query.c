@@ -122,6 +122,31 @@ joins_and_subqueries_give_their_rows (void **state)
 }
 
 static void
+a_column_outside_of_aggregates_must_be_grouped (void **state)
+{
+    (void)state;
+    fx_expect (s_a, "SELECT id, COUNT(*) FROM t", "!8120\n");
+    fx_expect (s_a, "SELECT tid + 1, id FROM u GROUP BY tid", "!8120\n");
+    fx_expect (
+        s_a, "SELECT ISNULL(u.tid, '0') + 1, COUNT(*) FROM u GROUP BY ISNULL(tid, '0') ORDER BY 1",
+        "1|1\n2|2\n");
+    fx_expect (s_a, "SELECT (SELECT MAX(u.id + t.id) FROM u) FROM t WHERE id = 1", "4\n");
+    fx_expect (s_a, "SELECT DATEPART(year, at), COUNT(*) FROM t GROUP BY at HAVING at > '2019'",
+               "2020|1\n");
+}
+
+static void
+an_error_amid_rows_ends_its_result (void **state)
+{
+    (void)state;
+    fx_expect (s_a, "SELECT 6 / (3 - id) FROM t SELECT 'next'", "3\n6\n!8134\nnext\n");
+    fx_expect (s_a,
+               "BEGIN TRY SELECT 6 / (3 - id) FROM t END TRY BEGIN CATCH SELECT "
+               "'caught' END CATCH",
+               "3\n6\ncaught\n");
+}
+
+static void
 names_that_do_not_exist_are_named_in_the_error (void **state)
 {
     (void)state;
@@ -307,6 +332,8 @@ main (void)
         cmocka_unit_test (arithmetic_follows_the_types),
         cmocka_unit_test (types_of_results_are_those_of_sql_server),
         cmocka_unit_test (joins_and_subqueries_give_their_rows),
+        cmocka_unit_test (a_column_outside_of_aggregates_must_be_grouped),
+        cmocka_unit_test (an_error_amid_rows_ends_its_result),
         cmocka_unit_test (names_that_do_not_exist_are_named_in_the_error),
         cmocka_unit_test (identifiers_may_be_quoted_and_of_any_case),
         cmocka_unit_test (text_functions_count_characters),

@@ -55,6 +55,7 @@ typedef struct {
     const char *sql;
     sh_run_t run;
     bool hung_up;
+    bool in_result;
 } fx_client_t;
 
 __attribute__ ((format (printf, 2, 3))) static inline void
@@ -74,6 +75,8 @@ static inline bool
 fx_columns (sh_sink_t *sink, const sh_sink_column_t *columns, size_t count)
 {
     fx_client_t *c = (fx_client_t *)sink;
+    assert_false (c->in_result); /* the result before must have ended */
+    c->in_result = true;
     c->column_count = count;
     for (size_t i = 0; i < count && i < 64; i++)
         c->column_types[i] = columns[i].type;
@@ -134,6 +137,7 @@ fx_done (sh_sink_t *sink, unsigned flags, uint16_t command, int64_t rows)
     fx_client_t *c = (fx_client_t *)sink;
     (void)command;
     c->last_done = flags;
+    c->in_result = false;
     c->last_count = rows;
     return true;
 }
@@ -293,6 +297,7 @@ fx_clear (fx_client_t *c)
     c->flushed_at = 0;
     c->begun = c->committed = c->rolled_back = 0;
     c->column_count = 0;
+    c->in_result = false;
     c->last = (sh_message_t){0};
 }
 
