@@ -19,7 +19,9 @@ s_ask_marklog (const bm_prove_t *self, const char *mark, Btsmark__DatabaseProof 
 {
     bm_error_t error = {0};
     char *database = bm_names_quote (proof->name);
-    char *batch = bm_format ("SET LOCK_TIMEOUT %d; SELECT COUNT (*) AS marks FROM %s.dbo.MarkLog"
+    /*  With READ_COMMITTED_SNAPSHOT a plain SELECT would not wait for a COMMIT under way, and see no mark. */
+    char *batch = bm_format ("SET LOCK_TIMEOUT %d; SELECT COUNT (*) AS marks"
+                             " FROM %s.dbo.MarkLog WITH (READCOMMITTEDLOCK)"
                              " WHERE MarkName = @mark;",
                              S_LOCK_MS, database);
     bm_sql_query_t *query = bm_sql_query_new (batch);

@@ -136,10 +136,15 @@ s_read_marks (const bm_settle_t *self, const Btsmark__Settle *order, Btsmark__Se
     bm_sql_result_t *result = NULL;
     char *database = bm_names_quote (one->name);
     char *marks = bm_rows_list (order->marks, order->n_marks);
+    /*  The locking hint: with READ_COMMITTED_SNAPSHOT a COMMIT under way would look like no mark. Marks are old by the time
+     *  at the end of their names, whatever the prefix: a group may have had another one. */
     char *batch =
         bm_format ("SET LOCK_TIMEOUT 5000;\n"
-                   "SELECT DISTINCT MarkName AS found FROM %s.dbo.MarkLog WHERE MarkName IN (%s);\n"
-                   "SELECT MIN (MarkName) AS oldest FROM %s.dbo.MarkLog;",
+                   "SELECT DISTINCT MarkName AS found FROM %s.dbo.MarkLog WITH (READCOMMITTEDLOCK)"
+                   " WHERE MarkName IN (%s);\n"
+                   "SELECT TOP (1) MarkName AS oldest FROM %s.dbo.MarkLog WITH (READCOMMITTEDLOCK)"
+                   " WHERE MarkName LIKE N'%%[_]____[_]__[_]__[_]__[_]__[_]__[_]___'"
+                   " ORDER BY RIGHT (MarkName, 23);",
                    database, marks, database);
     bm_status_t status = s_run (self->sql, batch, NULL, &result, error);
     int set = result ? bm_sql_result_find (result, (const char *[]){"found", NULL}) : -1;

@@ -85,12 +85,21 @@ s_help (const bm_command_t *command)
     if (!(command->takes & BM_TAKES_NO_CONFIG))
         puts ("  -c, --config FILE   configuration; else $BTSMARK_CONFIG, else " BM_CONFIG_DEFAULT);
     puts ("  --log-level LEVEL   error, warning (the default), info or debug, on stderr\n"
-          "  -h, --help          this page");
+          "  -h, --help          this page\n"
+          "  --version           the version of btsmark");
 }
 
 /* ---- options ----------------------------------------------------------------------------------------------------- */
 
-enum { OPTION_JSON = 256, OPTION_EVENTS, OPTION_SETS, OPTION_FILES, OPTION_NAME, OPTION_LEVEL };
+enum {
+    OPTION_JSON = 256,
+    OPTION_EVENTS,
+    OPTION_SETS,
+    OPTION_FILES,
+    OPTION_NAME,
+    OPTION_LEVEL,
+    OPTION_VERSION
+};
 
 static const struct option s_long_options[] = {{"json", no_argument, NULL, OPTION_JSON},
                                                {"events", no_argument, NULL, OPTION_EVENTS},
@@ -101,6 +110,7 @@ static const struct option s_long_options[] = {{"json", no_argument, NULL, OPTIO
                                                {"config", required_argument, NULL, 'c'},
                                                {"log-level", required_argument, NULL, OPTION_LEVEL},
                                                {"help", no_argument, NULL, 'h'},
+                                               {"version", no_argument, NULL, OPTION_VERSION},
                                                {NULL, 0, NULL, 0}};
 
 static bm_status_t
@@ -205,6 +215,10 @@ bm_command_call (const bm_command_t *command, int argc, char **argv)
            (option = getopt_long (argc, argv, ":c:qh", s_long_options, NULL)) != -1) {
         if (option == 'h') {
             s_help (command);
+            return 0;
+        }
+        if (option == OPTION_VERSION) {
+            puts ("btsmark " BTSMARK_VERSION);
             return 0;
         }
         int before = optind - 1;

@@ -65,7 +65,16 @@ s_left_group (const bm_settle_in_t *in, const char *server, const char *database
 
 /* ---- marks ---- */
 
+enum { S_TIME_LENGTH = 23 };
 typedef enum { S_PRESENT, S_UNPROVEN, S_ABSENT, S_UNASKED, S_TRIMMED, S_LEFT } s_standing_t;
+
+/*  Names end with their time in a form that sorts, as 2026_11_21_02_15_01_327; the prefix may have been another one. */
+static const char *
+s_mark_time (const char *mark)
+{
+    const size_t length = strlen (mark);
+    return length > S_TIME_LENGTH ? mark + length - S_TIME_LENGTH : mark;
+}
 
 static s_standing_t
 s_mark_standing (const bm_settle_fact_t *fact, const char *mark, const bm_mark_proof_t **proof_p)
@@ -80,8 +89,8 @@ s_mark_standing (const bm_settle_fact_t *fact, const char *mark, const bm_mark_p
         return S_UNASKED;
     if (*proof_p && (*proof_p)->in_marklog)
         return (*proof_p)->in_history && bm_lsn_valid ((*proof_p)->lsn) ? S_PRESENT : S_UNPROVEN;
-    /*  Names hold the time in a form that sorts: an older one than the oldest kept may have been trimmed. */
-    if (fact->oldest_mark && strcmp (mark, fact->oldest_mark) < 0)
+    /*  An older one than the oldest kept may have been trimmed. */
+    if (fact->oldest_mark && strcmp (s_mark_time (mark), s_mark_time (fact->oldest_mark)) < 0)
         return S_TRIMMED;
     return S_ABSENT;
 }

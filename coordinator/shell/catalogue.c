@@ -446,6 +446,13 @@ bm_catalogue_run_open (bm_catalogue_t *self, const char *command, uint64_t *run_
         status = s_number (self, "SELECT coalesce (max (run), 0) FROM runs", &newest, error);
     /*  An epoch never comes twice: seconds of UTC outrun a lost file, the greatest + 1 a clock that was set back. */
     int64_t run = now / 1000000 > newest ? now / 1000000 : newest + 1;
+    /*  Runs hold a lock: an earlier one that has no end was killed. */
+    if (!status)
+        status = bm_catalogue_run (self, error,
+                                   "UPDATE runs SET ended_us = ?, status = ?, exit_code = ?, text "
+                                   "= 'it was ended from outside' WHERE ended_us IS NULL",
+                                   "iti", now, bm_status_name (BM_IN_DOUBT),
+                                   (int64_t)bm_status_exit_code (BM_IN_DOUBT));
     if (!status)
         status = bm_catalogue_run (self, error,
                                    "INSERT INTO runs (run, command, started_us) VALUES (?, ?, ?)",

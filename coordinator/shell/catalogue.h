@@ -212,6 +212,18 @@ bm_status_t bm_catalogue_settled (bm_catalogue_t *self, uint64_t run, const bm_s
 
 bm_status_t bm_catalogue_manifest_put (bm_catalogue_t *self, int64_t set_id, const char *instance,
                                        const char *file, const char *sha256, bm_error_t *error);
+/*  An instance that has databases in a set of an earlier run, but not the manifest of the set as it stands now: it was out of
+ *  reach, or the run was killed. */
+typedef struct bm_owed_manifest {
+    int64_t set_id;
+    char *instance;
+} bm_owed_manifest_t;
+
+/*  Of the newest sets that have backups, the newest first. */
+bm_status_t
+bm_catalogue_manifests_owed (bm_catalogue_t *self, uint64_t run, bm_owed_manifest_t **rows_p,
+                             size_t *count_p, bm_error_t *error);
+void bm_owed_manifests_destroy (bm_owed_manifest_t **rows_p, size_t count);
 /*  The group's name that the file belongs to. */
 const char *bm_catalogue_group (const bm_catalogue_t *self);
 

@@ -243,3 +243,46 @@ bm_catalogue_manifest_put (bm_catalogue_t *self, int64_t set_id, const char *ins
         "ti",
         set_id, instance, file, sha256, bm_catalogue_now ());
 }
+
+/*  Sets that are looked at for manifests they owe: more than two days of one every 15 minutes. */
+enum { S_OWING_SETS = 256 };
+
+bm_status_t
+bm_catalogue_manifests_owed (bm_catalogue_t *self, uint64_t run, bm_owed_manifest_t **rows_p,
+                             size_t *count_p, bm_error_t *error)
+{
+    *rows_p = NULL;
+    *count_p = 0;
+    bm_status_t status = BM_OK;
+    /*  A manifest that is older than the last that became known of its set says too little. */
+    sqlite3_stmt *s = bm_catalogue_prepare (
+        self, error,
+        "SELECT DISTINCT s.set_id, g.instance FROM sets s "
+        "JOIN set_databases d ON d.set_id = s.set_id "
+        "JOIN databases g ON g.server = d.server AND g.database = d.database "
+        "WHERE s.run < ?1 AND s.set_id > (SELECT max (set_id) FROM sets) - ?2 "
+        "AND g.gone = 0 AND g.instance IS NOT NULL "
+        "AND EXISTS (SELECT 1 FROM backups b WHERE b.set_id = s.set_id) "
+        "AND NOT EXISTS (SELECT 1 FROM manifests m WHERE m.set_id = s.set_id "
+        "AND m.instance = g.instance COLLATE NOCASE AND m.at_us >= max (coalesce (s.ended_us, 0), "
+        "(SELECT max (seen_us) FROM backups b WHERE b.set_id = s.set_id), "
+        "coalesce ((SELECT max (ended_us) FROM rounds r WHERE r.set_id = s.set_id), 0))) "
+        "ORDER BY s.set_id DESC, g.instance",
+        "ii", (int64_t)run, (int64_t)S_OWING_SETS);
+    while (bm_catalogue_step (self, s, &status, error)) {
+        bm_owed_manifest_t *row = bm_catalogue_grow (rows_p, count_p, sizeof *row);
+        row->set_id = sqlite3_column_int64 (s, 0);
+        row->instance = bm_catalogue_text (s, 1);
+    }
+    sqlite3_finalize (s);
+    return status;
+}
+
+void
+bm_owed_manifests_destroy (bm_owed_manifest_t **rows_p, size_t count)
+{
+    for (size_t i = 0; *rows_p && i < count; i++)
+        free ((*rows_p)[i].instance);
+    free (*rows_p);
+    *rows_p = NULL;
+}

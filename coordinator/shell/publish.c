@@ -175,16 +175,16 @@ s_folder (const bm_topology_instance_t *instance, const bm_backups_t *backups)
     return bm_strdup (instance->path);
 }
 
-/*  One target for each agent and folder: instances that share a folder share the file. */
+/*  One target for each agent and folder: instances that share a folder share the file. `only` is per instance, NULL = all. */
 static target_t *
-s_targets (bm_work_t *work, const bm_backups_t *backups, size_t *count)
+s_targets (bm_work_t *work, const bm_backups_t *backups, const bool *only, size_t *count)
 {
     const bm_topology_t *topology = work->topology;
     target_t *targets = bm_alloc ((topology->instance_count + 1) * sizeof *targets);
     *count = 0;
     for (size_t i = 0; i < topology->instance_count; i++) {
         const bm_topology_instance_t *instance = &topology->instances[i];
-        if (!bm_agents_greeting (work->agents, instance->agent, NULL))
+        if ((only && !only[i]) || !bm_agents_greeting (work->agents, instance->agent, NULL))
             continue;
         char *folder = s_folder (instance, backups);
         bool known = false;
@@ -208,16 +208,35 @@ s_waiting (const target_t *targets, size_t count)
     return false;
 }
 
+/*  A manifest that was written serves every instance of that agent whose folder it is. */
+static void
+s_note_written (const target_t *target, int64_t set_id, const bm_backups_t *backups,
+                const char *hex)
+{
+    bm_work_t *work = target->work;
+    const bm_topology_t *topology = work->topology;
+    for (size_t i = 0; i < topology->instance_count; i++) {
+        bm_error_t error = {0};
+        char *folder = s_folder (&topology->instances[i], backups);
+        if (topology->instances[i].agent == topology->instances[target->instance].agent &&
+            (i == target->instance || (folder[0] && strcmp (folder, target->folder) == 0)) &&
+            bm_catalogue_manifest_put (work->catalogue, set_id, topology->instances[i].real_name,
+                                       target->file, hex, &error) != BM_OK)
+            bm_report_fail (work->report, &error);
+        free (folder);
+    }
+}
+
 static void
 s_write_all (bm_work_t *work, int64_t set_id, const bm_backups_t *backups, const char *file_name,
-             const char *text, size_t size)
+             const char *text, size_t size, bool *only)
 {
     uint8_t digest[BM_DIGEST_BYTES];
     bm_digest_sha256 (text, size, digest);
     char hex[BM_DIGEST_TEXT_BYTES];
     bm_digest_text (digest, hex);
     size_t count;
-    target_t *targets = s_targets (work, backups, &count);
+    target_t *targets = s_targets (work, backups, only, &count);
     for (size_t i = 0; i < count; i++)
         s_send (&targets[i], file_name, text, size, digest);
     while (s_waiting (targets, count)) {
@@ -225,12 +244,10 @@ s_write_all (bm_work_t *work, int64_t set_id, const bm_backups_t *backups, const
         bm_work_probe (work, false);
     }
     for (size_t i = 0; i < count; i++) {
-        bm_error_t error = {0};
-        if (!targets[i].failed && targets[i].file &&
-            bm_catalogue_manifest_put (work->catalogue, set_id,
-                                       work->topology->instances[targets[i].instance].real_name,
-                                       targets[i].file, hex, &error) != BM_OK)
-            bm_report_fail (work->report, &error);
+        if (!targets[i].failed && targets[i].file)
+            s_note_written (&targets[i], set_id, backups, hex);
+        if (only)
+            only[targets[i].instance] = !targets[i].failed;
         free (targets[i].folder);
         free (targets[i].file);
         free (targets[i].operations);
@@ -238,8 +255,9 @@ s_write_all (bm_work_t *work, int64_t set_id, const bm_backups_t *backups, const
     free (targets);
 }
 
-void
-bm_publish_manifest (bm_work_t *work, int64_t set_id)
+/*  `only`, when it is not NULL, names the instances to write to, and is false afterwards where that failed. */
+static void
+s_publish (bm_work_t *work, int64_t set_id, bool *only)
 {
     bm_error_t error = {0};
     bm_set_row_t *row = NULL;
@@ -255,7 +273,7 @@ bm_publish_manifest (bm_work_t *work, int64_t set_id)
         size_t size = 0;
         char sha256[BM_MANIFEST_SHA256_BYTES];
         if (bm_manifest_build (manifest, &text, &size, sha256, &error) == BM_OK)
-            s_write_all (work, set_id, &backups, name, text, size);
+            s_write_all (work, set_id, &backups, name, text, size, only);
         else
             bm_report_warn (work->report, "the manifest of set %lld was not written: %s",
                             (long long)set_id, error.text);
@@ -265,4 +283,45 @@ bm_publish_manifest (bm_work_t *work, int64_t set_id)
     }
     bm_backups_clear (&backups);
     bm_set_rows_destroy (&row, row ? 1 : 0);
+}
+
+void
+bm_publish_manifest (bm_work_t *work, int64_t set_id)
+{
+    s_publish (work, set_id, NULL);
+}
+
+void
+bm_publish_owed (bm_work_t *work)
+{
+    bm_error_t error = {0};
+    bm_owed_manifest_t *owed = NULL;
+    size_t owed_count = 0, count = work->topology->instance_count;
+    /*  An instance that does not take one is not asked again by this run. */
+    bool *failed = bm_alloc ((count + 1) * sizeof *failed);
+    bool *only = bm_alloc ((count + 1) * sizeof *only);
+    if (bm_catalogue_manifests_owed (work->catalogue, work->run, &owed, &owed_count, &error) !=
+        BM_OK)
+        bm_report_warn (work->report, "%s", error.text);
+    for (size_t i = 0; i < owed_count && !bm_stop_requested (work->stop);) {
+        int64_t set_id = owed[i].set_id;
+        bool any = false;
+        memset (only, 0, count * sizeof *only);
+        for (; i < owed_count && owed[i].set_id == set_id; i++) {
+            size_t instance = s_instance_by_name (work->topology, owed[i].instance);
+            if (instance != BM_NOWHERE && !failed[instance])
+                any = only[instance] = true;
+        }
+        if (!any)
+            continue;
+        bool *asked = bm_alloc ((count + 1) * sizeof *asked);
+        memcpy (asked, only, count * sizeof *asked);
+        s_publish (work, set_id, only);
+        for (size_t k = 0; k < count; k++)
+            failed[k] |= asked[k] && !only[k];
+        free (asked);
+    }
+    bm_owed_manifests_destroy (&owed, owed_count);
+    free (failed);
+    free (only);
 }

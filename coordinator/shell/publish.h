@@ -10,6 +10,9 @@
  *  report: the set itself does not depend on it. */
 void bm_publish_manifest (bm_work_t *work, int64_t set_id);
 
+/*  The same for instances that lack the manifest of an earlier run's set. */
+void bm_publish_owed (bm_work_t *work);
+
 /*  Writes the row of a backup into adm_BackupHistory, under the name that destinations read it by, and notes that in the
  *  catalogue. */
 bm_status_t bm_publish_row (bm_work_t *work, const bm_backup_t *backup, const char *history_time,

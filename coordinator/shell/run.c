@@ -77,7 +77,9 @@ s_already_served (const run_t *self)
 static bool
 s_fail (run_t *self, const bm_error_t *error)
 {
-    if (error->status == BM_LOCK_BUSY && self->options.kind == BM_RUN_JOB &&
+    /*  With the lock file ours, it is a stranger who holds the backup lock: what a killed run left in the catalogue says
+     *  nothing of him. */
+    if (error->status == BM_LOCK_BUSY && !self->runlock && self->options.kind == BM_RUN_JOB &&
         s_already_served (self)) {
         bm_report_note (self->work.report,
                         "already served: another run is taking the backups of this group now");

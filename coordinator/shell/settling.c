@@ -302,6 +302,7 @@ s_act (settling_t *self, const bm_settle_out_t *out, bm_settled_t *settled)
         s_complete_sets (work, out);
     for (size_t i = 0; i < out->touched_count; i++)
         bm_publish_manifest (work, out->touched[i]);
+    bm_publish_owed (work);
 }
 
 static void

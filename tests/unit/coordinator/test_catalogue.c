@@ -224,6 +224,15 @@ a_run_that_was_killed_is_shown_as_open (void **state)
     assert_string_equal (rows[1].status, "NO_MARK");
     assert_int_equal (rows[1].exit_code, 21);
     bm_run_rows_destroy (&rows, count);
+    /*  Until the next one, which tells that it will never end. */
+    run_of (catalogue);
+    OK (bm_catalogue_runs (catalogue, 10, &rows, &count, &s_error));
+    assert_int_equal (count, 3);
+    assert_null (rows[0].status);
+    assert_string_equal (rows[1].status, "IN_DOUBT");
+    assert_true (rows[1].ended_us > 0);
+    assert_string_equal (rows[2].status, "NO_MARK");
+    bm_run_rows_destroy (&rows, count);
     bm_catalogue_close (&catalogue);
 }
 
@@ -640,6 +649,46 @@ backups_are_read_since_the_last_complete_set (void **state)
 }
 
 static void
+expect_owed (bm_catalogue_t *catalogue, uint64_t run, const char *const *instances, size_t expected)
+{
+    bm_owed_manifest_t *owed;
+    size_t count;
+    OK (bm_catalogue_manifests_owed (catalogue, run, &owed, &count, &s_error));
+    assert_int_equal (count, expected);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal (owed[i].set_id, 1);
+        assert_string_equal (owed[i].instance, instances[i]);
+    }
+    bm_owed_manifests_destroy (&owed, count);
+}
+
+static void
+a_manifest_is_owed_until_an_instance_has_what_is_known_now (void **state)
+{
+    (void)state;
+    const char *const both[] = {"SQL01", "SQL02\\B"};
+    bm_catalogue_t *catalogue = opened ();
+    uint64_t run = run_of (catalogue);
+    OK (bm_catalogue_databases_put (catalogue, run, s_group, 2, &s_error));
+    OK (bm_catalogue_set_open (catalogue, run, 1, BM_SET_FULL, "s", "t", s_group, 2, &s_error));
+    uint64_t next = run + 1;
+    expect_owed (catalogue, next, both, 0); /* it has no backup: there is nothing to restore */
+    bm_backup_t backup = backup_of ("u1", 0, BM_SET_FULL, "100", "200");
+    backup.set_id = 1;
+    OK (bm_catalogue_backup_put (catalogue, &backup, &s_error));
+    expect_owed (catalogue, run, both, 0); /* the run itself writes it at its end */
+    expect_owed (catalogue, next, both, 2);
+    OK (bm_catalogue_set_end (catalogue, 1, false, &s_error));
+    OK (bm_catalogue_manifest_put (catalogue, 1, "SQL01", "/b/1.btsmark.json", "x", &s_error));
+    expect_owed (catalogue, next, &both[1], 1);
+    OK (bm_catalogue_manifest_put (catalogue, 1, "SQL02\\B", "/c/1.btsmark.json", "x", &s_error));
+    expect_owed (catalogue, next, both, 0);
+    OK (bm_catalogue_set_end (catalogue, 1, true, &s_error));
+    expect_owed (catalogue, next, both, 2); /* those that stand there say incomplete */
+    bm_catalogue_close (&catalogue);
+}
+
+static void
 a_reader_makes_nothing_and_sees_all (void **state)
 {
     (void)state;
@@ -685,6 +734,7 @@ main (void)
         T (an_answered_proof_is_not_lost_to_an_unanswered_one),
         T (settling_is_stored_whole_and_closes_what_it_settled),
         T (backups_are_read_since_the_last_complete_set),
+        T (a_manifest_is_owed_until_an_instance_has_what_is_known_now),
         T (a_reader_makes_nothing_and_sees_all),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);

@@ -125,6 +125,18 @@ a_usage_error_is_one_json_object_when_json_is_asked_for (void **state)
 }
 
 static void
+the_version_is_told_by_every_command (void **state)
+{
+    (void)state;
+    char *out = NULL;
+    s_runs = 0;
+    assert_int_equal (CALL (&out, "--version"), 0);
+    assert_string_equal (out, "btsmark " BTSMARK_VERSION "\n");
+    assert_int_equal (s_runs, 0);
+    free (out);
+}
+
+static void
 help_goes_to_stdout_and_runs_nothing (void **state)
 {
     (void)state;
@@ -182,6 +194,7 @@ main (void)
         cmocka_unit_test (what_the_command_does_not_take_is_a_usage_error),
         cmocka_unit_test (numbers_are_checked_at_their_limits),
         cmocka_unit_test (a_usage_error_is_one_json_object_when_json_is_asked_for),
+        cmocka_unit_test (the_version_is_told_by_every_command),
         cmocka_unit_test (help_goes_to_stdout_and_runs_nothing),
         cmocka_unit_test (every_command_teaches_with_an_example_and_a_summary),
         cmocka_unit_test (keygen_writes_a_private_key_and_prints_what_to_add_and_never_overwrites),

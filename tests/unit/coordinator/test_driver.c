@@ -19,6 +19,7 @@ typedef struct plan {
     bool not_ready, no_fence, no_mark;
     bool silent_mark, silent_commit, silent_prove;
     bool fence_fell, dropped, missing;
+    bool answers_unknown;    /* to COMMIT, when its deadline is over */
     bool restarts_at_commit; /* its start id is another one from COMMIT on */
     const char *catalogue;   /* looked at when COMMIT comes */
 
@@ -137,6 +138,11 @@ s_commit (plan_t *plan, const Btsmark__Commit *order, parts_t *parts, Btsmark__E
     plan->intents_at_commit = s_intents (plan->catalogue);
     plan->committed_transaction = order->transaction_id;
     parts->committed.answer = BTSMARK__COMMIT_ANSWER__COMMIT_DONE;
+    if (plan->answers_unknown) {
+        const struct timespec over = {.tv_nsec = (order->deadline_ms + 50) * 1000000L};
+        parts->committed.answer = BTSMARK__COMMIT_ANSWER__COMMIT_UNKNOWN;
+        nanosleep (&over, NULL);
+    }
     if (plan->dropped) {
         btsmark__sql_message__init (&parts->message);
         parts->message.number = 3923;
@@ -417,6 +423,17 @@ a_commit_without_an_answer_is_asked_for_and_not_vouched_for (void **state)
     s_assert_outcome (fixture, BM_OUTCOME_DOUBTFUL);
 }
 
+/*  An agent that waits for its COMMIT until the deadline says then what SQL Server has said so far. */
+static void
+an_answer_at_the_commits_deadline_is_not_lost_with_its_messages (void **state)
+{
+    fixture_t *fixture = *state;
+    fixture->plans[0].answers_unknown = fixture->plans[0].dropped = true;
+    s_round (fixture);
+    assert_true (fixture->out.commit_sent);
+    assert_true (fixture->out.mark_dropped);
+}
+
 static void
 a_fence_that_fell_makes_the_mark_doubtful (void **state)
 {
@@ -482,6 +499,7 @@ main (void)
         TEST (a_mark_that_is_refused_by_one_is_committed_by_none),
         TEST (an_agent_that_does_not_answer_mark_in_time_aborts_the_round),
         TEST (a_commit_without_an_answer_is_asked_for_and_not_vouched_for),
+        TEST (an_answer_at_the_commits_deadline_is_not_lost_with_its_messages),
         TEST (a_fence_that_fell_makes_the_mark_doubtful),
         TEST (a_mark_that_sql_server_dropped_is_unproven),
         TEST (a_mark_that_one_instance_lacks_is_torn),

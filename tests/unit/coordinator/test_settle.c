@@ -156,6 +156,11 @@ a_mark_older_than_the_trim_is_unknown_not_absent (void **state)
     w.facts[0].proof_count = w.facts[1].proof_count = 0;
     w.facts[1].oldest_mark = "BTS_2026_12_01_00_00_00_000";
     assert_outcome (&w, BM_OUTCOME_UNKNOWN);
+    /*  What is old is told by the time: the group may have had another prefix. */
+    w.facts[1].oldest_mark = "ABC_2026_12_01_00_00_00_000";
+    assert_outcome (&w, BM_OUTCOME_UNKNOWN);
+    w.facts[1].oldest_mark = "ZZZ_2020_12_01_00_00_00_000";
+    assert_outcome (&w, BM_OUTCOME_NONE);
     w.facts[1].oldest_mark = NULL;
     assert_outcome (&w, BM_OUTCOME_NONE);
 }
