@@ -72,13 +72,24 @@ spawn() {
     exec 7>&-
 }
 
+# A process that has ended but is not yet reaped by its parent counts as ended. False after 20 s.
+wait_ended() {
+    local state deadline=$((SECONDS + 20)) idle
+    exec {idle}<> <(:)
+    while state=$(awk '{ sub(/.*\) /, ""); print $1 }' "/proc/$1/stat" 2>/dev/null) && [ "$state" != Z ]; do
+        [ $SECONDS -lt $deadline ] || return 1
+        read -r -t 0.05 -u "$idle" || true
+    done
+    exec {idle}<&-
+}
+
 end() {
     local name=$1 pid
     if runs "$name"; then
         pid=$(cat "$dir/run/$name.pid")
         kill -CONT "$pid" 2>/dev/null || true
         kill -TERM "$pid" 2>/dev/null || true
-        if ! timeout 20 tail --pid="$pid" -f /dev/null; then
+        if ! wait_ended "$pid"; then
             say "sandbox.sh: $name (process $pid) did not stop in 20 s; it is killed" >&2
             kill -KILL "$pid" 2>/dev/null || true
         fi
