@@ -32,6 +32,7 @@ struct bm_cluster {
     char **paths; /* given out by bm_cluster_path */
     size_t path_count;
     bm_secret_t *password;
+    bool clean; /* bm_cluster_assert_clean_end held */
 };
 
 static const char *
@@ -113,8 +114,10 @@ s_read_hosts (bm_cluster_t *self)
     free (text);
 }
 
-static void
-s_sandbox (bm_cluster_t *self, const char *command, int hosts, int databases, bool workload)
+/*  Runs deploy/sandbox.sh. Returns what it said on stderr (freed by the caller), NULL when it failed or did not end. */
+static char *
+s_sandbox_says (const bm_cluster_t *self, const char *command, int hosts, int databases,
+                bool workload)
 {
     char *script = bm_format ("%s/deploy/sandbox.sh", s_environment ("BTSMARK_SOURCE"));
     char *host_text = bm_format ("%d", hosts), *database_text = bm_format ("%d", databases);
@@ -125,15 +128,38 @@ s_sandbox (bm_cluster_t *self, const char *command, int hosts, int databases, bo
     bm_process_t *process = bm_process_spawn (arguments);
     bm_ran_t ran = {0};
     int code = bm_process_wait_end (process, &ran, START_MS);
-    if (code != 0) {
-        print_error ("%s%s", ran.out, ran.err);
-        fail_msg ("deploy/sandbox.sh %s failed with %d (folder %s)", command, code, self->dir);
-    }
+    char *says = code == 0 ? bm_strdup (ran.err) : NULL;
+    if (!says)
+        print_error ("%s%sdeploy/sandbox.sh %s failed with %d (folder %s)\n", ran.out, ran.err,
+                     command, code, self->dir);
     bm_ran_clear (&ran);
     bm_process_destroy (&process);
     free (host_text);
     free (database_text);
     free (script);
+    return says;
+}
+
+static void
+s_sandbox (const bm_cluster_t *self, const char *command, int hosts, int databases, bool workload)
+{
+    char *says = s_sandbox_says (self, command, hosts, databases, workload);
+    if (!says)
+        fail_msg ("deploy/sandbox.sh %s failed", command);
+    free (says);
+}
+
+/*  A start that fails half-way, or a test without a teardown that fails, leaves processes that nobody ends, and they burden
+ *  every test after it. The folder stays, to look at. */
+static bm_cluster_t *s_alive;
+
+static void
+s_end_what_was_left (void)
+{
+    if (!s_alive)
+        return;
+    free (s_sandbox_says (s_alive, "stop", 0, 0, false));
+    print_message ("kept: %s\n", s_alive->dir);
 }
 
 bm_cluster_t *
@@ -143,6 +169,10 @@ bm_cluster_start (int hosts, int databases, bool workload)
     const char *tmp = getenv ("TMPDIR");
     self->dir = bm_format ("%s/btsmark-e2e-XXXXXX", tmp ? tmp : "/tmp");
     assert_non_null (mkdtemp (self->dir));
+    static bool registered;
+    if (!registered && atexit (s_end_what_was_left) == 0)
+        registered = true;
+    s_alive = self;
     s_sandbox (self, "start", hosts, databases, workload);
     s_read_hosts (self);
     bm_error_t error = {0};
@@ -185,7 +215,8 @@ bm_cluster_stop (bm_cluster_t **self_p)
     if (!self)
         return;
     s_sandbox (self, "stop", 0, 0, false);
-    if (getenv ("BTSMARK_KEEP"))
+    s_alive = NULL;
+    if (getenv ("BTSMARK_KEEP") || !self->clean)
         print_message ("kept: %s\n", self->dir);
     else
         s_remove_tree (self->dir);
@@ -405,6 +436,13 @@ bm_cluster_log (bm_cluster_t *self, const char *name)
     return s_slurp (bm_cluster_path (self, "log/%s.log", name));
 }
 
+bool
+bm_sanitizer_reported (const char *text)
+{
+    return strstr (text, "AddressSanitizer") || strstr (text, "LeakSanitizer") ||
+           strstr (text, "ThreadSanitizer") || strstr (text, "runtime error:");
+}
+
 static bool
 s_allowed (const char *line, const char *const *allowed)
 {
@@ -424,9 +462,10 @@ s_assert_log (bm_cluster_t *self, const char *name, const char *const *allowed)
         fail_msg ("the password of sa stands in %s", name);
     char *rest = text, *line;
     while ((line = strsep (&rest, "\n")))
-        if ((strstr (line, " ERROR ") || strstr (line, "ERROR: AddressSanitizer") ||
-             strstr (line, "runtime error") || strstr (line, "ThreadSanitizer")) &&
-            !s_allowed (line, allowed))
+        if (bm_sanitizer_reported (line)) {
+            fprintf (stderr, "%s\n%s\n", line, rest ? rest : ""); /* cmocka cuts long texts */
+            fail_msg ("a sanitizer's report in %s", name);
+        } else if (strstr (line, " ERROR ") && !s_allowed (line, allowed))
             fail_msg ("%s: %s", name, line);
     free (text);
 }
@@ -441,6 +480,17 @@ bm_cluster_assert_logs (bm_cluster_t *self, const char *const *allowed)
         if (entry->d_name[0] != '.')
             s_assert_log (self, entry->d_name, allowed);
     closedir (folder);
+}
+
+void
+bm_cluster_assert_clean_end (bm_cluster_t *self, const char *const *allowed)
+{
+    char *says = s_sandbox_says (self, "stop", 0, 0, false);
+    if (!says || *says)
+        fail_msg ("a process did not end as it should: %s", says ? says : "sandbox.sh failed");
+    free (says);
+    bm_cluster_assert_logs (self, allowed);
+    self->clean = true;
 }
 
 void

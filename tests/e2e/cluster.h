@@ -1,6 +1,7 @@
 /*  tests/e2e/cluster.h
  *  A sandbox as a fixture: real stand-ins, real agents, real files in a temporary folder. Made by deploy/sandbox.sh, as a
- *  user would. Everything that was started is ended by its id; the folder goes unless BTSMARK_KEEP is set or the test failed.
+ *  user would. Everything that was started is ended by its id; the folder goes when the end was
+ *  clean (bm_cluster_assert_clean_end) and BTSMARK_KEEP is not set.
  *  A failure of the fixture itself fails the test at once (cmocka's fail).
  */
 #ifndef BM_CLUSTER_H
@@ -53,7 +54,7 @@ int bm_cluster_run (bm_cluster_t *self, bm_ran_t *ran, const char *program, ...)
 void bm_ran_clear (bm_ran_t *ran);
 
 /*  A program in the background: wait for text on its stderr, or for its end. Deadlines in milliseconds; passing one fails
- *  the test with what was read so far. */
+ *  the test with what was read so far; so does a sanitizer's report on its stderr. */
 typedef struct bm_process bm_process_t;
 bm_process_t *bm_cluster_spawn_btsmark (bm_cluster_t *self, ...) __attribute__ ((sentinel));
 bm_process_t *bm_process_spawn (const char *const *arguments);
@@ -71,9 +72,14 @@ void bm_cluster_kill (bm_cluster_t *self, const char *name,
 void bm_cluster_resume (bm_cluster_t *self);
 /*  The text of DIR/log/<name>.log (freed by the caller). */
 char *bm_cluster_log (bm_cluster_t *self, const char *name);
-/*  Fails the test when a log of the cluster holds an ERROR line that matches none of `allowed` (NULL-terminated), or the
- *  password of sa. */
+/*  Fails the test when a log of the cluster holds an ERROR line that matches none of `allowed` (NULL-terminated), a
+ *  sanitizer's report, or the password of sa. */
 void bm_cluster_assert_logs (bm_cluster_t *self, const char *const *allowed);
+/*  Ends every process of the cluster, then looks at the logs as above: leaks and some races are reported at the very end.
+ *  The last test of every group; fails also when a process had to be killed. */
+void bm_cluster_assert_clean_end (bm_cluster_t *self, const char *const *allowed);
+/*  Whether the text holds a report of one of the compilers' sanitizers. */
+bool bm_sanitizer_reported (const char *text);
 
 /*  Replaces the first `from` by `to` in a file of the cluster ("btsmark.ini"); fails the test when it is not there. */
 void bm_cluster_edit (bm_cluster_t *self, const char *file, const char *from, const char *to);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -148,6 +149,10 @@ bm_process_wait_end (bm_process_t *self, bm_ran_t *ran, int64_t deadline_ms)
                   (int)self->pid, (long long)deadline_ms, self->err_text.data, self->out_text.data);
     }
     s_reap (self);
+    if (bm_sanitizer_reported (self->err_text.data)) {
+        fprintf (stderr, "%s\n", self->err_text.data); /* cmocka cuts long texts */
+        fail_msg ("a sanitizer's report of process %d", (int)self->pid);
+    }
     int code = WIFEXITED (self->status) ? WEXITSTATUS (self->status) : -1;
     if (ran) {
         bm_ran_clear (ran);

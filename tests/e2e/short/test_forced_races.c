@@ -394,6 +394,13 @@ twin_with_a_transaction_per_database_tears_a_message (void **state)
     s_expect_loss (&(s_scenario_t){.race = RACE_TWO_DATABASES, .mark_per_database = true});
 }
 
+static void
+every_process_ends_cleanly_and_no_log_holds_an_unexpected_error (void **state)
+{
+    (void)state;
+    bm_cluster_assert_clean_end (cluster, NULL);
+}
+
 int
 main (void)
 {
@@ -409,6 +416,7 @@ main (void)
         cmocka_unit_test (twin_with_bodies_not_fenced_loses_a_body),
         cmocka_unit_test (one_transaction_per_instance_cuts_its_databases_at_one_commit),
         cmocka_unit_test (twin_with_a_transaction_per_database_tears_a_message),
+        cmocka_unit_test (every_process_ends_cleanly_and_no_log_holds_an_unexpected_error),
     };
     return cmocka_run_group_tests (tests, s_setup, s_teardown);
 }

@@ -213,10 +213,10 @@ history_lists_what_was_done_for_a_person_and_for_a_program (void **state)
 }
 
 static void
-no_log_holds_an_error_or_the_password (void **state)
+every_process_ends_cleanly_and_no_log_holds_an_error_or_the_password (void **state)
 {
     (void)state;
-    bm_cluster_assert_logs (fixture.cluster, NULL);
+    bm_cluster_assert_clean_end (fixture.cluster, NULL);
 }
 
 int
@@ -230,7 +230,7 @@ main (void)
         cmocka_unit_test (each_host_has_the_manifest_of_each_set_and_it_hashes_right),
         cmocka_unit_test (a_database_listed_under_an_alias_is_backed_up_once_on_its_real_instance),
         cmocka_unit_test (history_lists_what_was_done_for_a_person_and_for_a_program),
-        cmocka_unit_test (no_log_holds_an_error_or_the_password),
+        cmocka_unit_test (every_process_ends_cleanly_and_no_log_holds_an_error_or_the_password),
     };
     return cmocka_run_group_tests (tests, s_setup, s_teardown);
 }

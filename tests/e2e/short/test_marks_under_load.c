@@ -16,7 +16,7 @@ marks_set_under_load_lose_double_and_invent_nothing (void **state)
         fail_msg ("the full backups the chains begin with:\n%s\n%s", ran.out, ran.err);
     bm_ran_clear (&ran);
     bm_marks_under_load (cluster, 8);
-    bm_cluster_assert_logs (cluster, NULL);
+    bm_cluster_assert_clean_end (cluster, NULL);
     bm_cluster_stop (&cluster);
 }
 

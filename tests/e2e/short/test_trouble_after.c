@@ -136,6 +136,39 @@ a_stranger_with_the_lock_is_busy_also_after_a_run_that_was_killed_in_its_backups
     s_expect_good_run ();
 }
 
+static void
+a_log_backup_by_hand_is_named_and_the_chain_goes_on (void **state)
+{
+    (void)state;
+    char *by_hand = bm_format ("BACKUP LOG BizTalkDTADb TO DISK = N'%s'",
+                               bm_cluster_path (cluster, "backup/SQL03/by-hand.bak"));
+    bm_cluster_exec (cluster, 2, by_hand);
+    free (by_hand);
+    s_expect_good_run ();
+    char *warnings = json_dumps (json_object_get (ran.json, "warnings"), 0);
+    assert_non_null (strstr (warnings, "by-hand.bak"));
+    free (warnings);
+    assert_true (json_is_true (json_object_get (s_last_set (), "complete")));
+    s_expect_good_run ();
+    assert_int_equal (json_array_size (json_object_get (ran.json, "warnings")), 0);
+}
+
+static void
+a_run_that_is_told_to_stop_before_its_first_set_does_not_end_as_good (void **state)
+{
+    (void)state;
+    bm_process_t *run = bm_cluster_spawn_btsmark (cluster, "run", "--json", "--events", NULL);
+    bm_process_wait_text (run, "\"group\"", WAIT_MS);
+    bm_process_signal (run, SIGTERM);
+    int code = bm_process_wait_end (run, &ran, END_MS);
+    bm_process_destroy (&run);
+    assert_non_null (ran.json);
+    s_expect_code (13, code);
+    assert_string_equal (
+        json_string_value (json_object_get (json_object_get (ran.json, "error"), "name")),
+        "STOPPED");
+}
+
 int
 main (void)
 {
@@ -145,6 +178,8 @@ main (void)
             a_set_whose_run_was_killed_has_a_manifest_on_every_host_after_the_next_run),
         cmocka_unit_test (
             a_stranger_with_the_lock_is_busy_also_after_a_run_that_was_killed_in_its_backups),
+        cmocka_unit_test (a_run_that_is_told_to_stop_before_its_first_set_does_not_end_as_good),
+        cmocka_unit_test (a_log_backup_by_hand_is_named_and_the_chain_goes_on),
     };
     return cmocka_run_group_tests (tests, s_setup, s_teardown);
 }

@@ -256,6 +256,13 @@ after_all_of_it_a_run_is_good (void **state)
     s_expect_good ();
 }
 
+static void
+every_process_ends_cleanly_and_no_log_holds_an_unexpected_error (void **state)
+{
+    (void)state;
+    bm_cluster_assert_clean_end (cluster, NULL);
+}
+
 int
 main (void)
 {
@@ -275,6 +282,7 @@ main (void)
         cmocka_unit_test (a_path_that_does_not_exist_is_named_before_a_mark_is_placed),
         cmocka_unit_test (the_agent_refuses_a_bad_configuration_with_a_clear_line),
         cmocka_unit_test (after_all_of_it_a_run_is_good),
+        cmocka_unit_test (every_process_ends_cleanly_and_no_log_holds_an_unexpected_error),
     };
     return cmocka_run_group_tests (tests, s_setup, s_teardown);
 }

@@ -245,6 +245,13 @@ an_agent_told_to_stop_in_a_backup_cancels_it_and_says_so (void **state)
     s_expect_good_run ();
 }
 
+static void
+every_process_ends_cleanly_and_no_log_holds_an_unexpected_error (void **state)
+{
+    (void)state;
+    bm_cluster_assert_clean_end (cluster, NULL);
+}
+
 int
 main (void)
 {
@@ -258,6 +265,7 @@ main (void)
             a_coordinator_killed_between_the_first_and_the_last_commit_is_settled_by_the_next_run),
         cmocka_unit_test (a_run_while_another_runs_is_busy_or_already_served),
         cmocka_unit_test (an_agent_told_to_stop_in_a_backup_cancels_it_and_says_so),
+        cmocka_unit_test (every_process_ends_cleanly_and_no_log_holds_an_unexpected_error),
     };
     return cmocka_run_group_tests (tests, s_setup, s_teardown);
 }

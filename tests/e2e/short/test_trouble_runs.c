@@ -191,6 +191,13 @@ marks_and_logs_go_on_while_a_full_runs (void **state)
     bm_cluster_edit (cluster, "btsmark.ini", "[schedule]\nlog-every = 1 s\n\n", "");
 }
 
+static void
+every_process_ends_cleanly_and_no_log_holds_an_unexpected_error (void **state)
+{
+    (void)state;
+    bm_cluster_assert_clean_end (cluster, NULL);
+}
+
 int
 main (void)
 {
@@ -201,6 +208,7 @@ main (void)
         cmocka_unit_test (a_run_told_to_stop_in_its_backups_cancels_them_and_closes),
         cmocka_unit_test (an_agent_killed_in_a_backup_leaves_it_in_doubt_until_the_next_run),
         cmocka_unit_test (marks_and_logs_go_on_while_a_full_runs),
+        cmocka_unit_test (every_process_ends_cleanly_and_no_log_holds_an_unexpected_error),
     };
     return cmocka_run_group_tests (tests, s_setup, s_teardown);
 }
