@@ -316,6 +316,37 @@ s_settle_known (const bm_settle_in_t *in, bm_settle_out_t *out)
     }
 }
 
+/*  Log backups that somebody else took between ours are links of the chain like ours: a restore needs their files, so they
+ *  are named, once. Those from before our first backup of the database are another's chain. */
+static void
+s_tell_foreign (const bm_settle_in_t *in, const bm_settle_fact_t *fact, bm_settle_out_t *out)
+{
+    bool began = false;
+    for (size_t i = 0; i < in->known_count; i++)
+        began |= in->known[i].ours &&
+                 s_same (in->known[i].server, in->known[i].database, fact->server, fact->database);
+    const bm_backup_t *newest = NULL;
+    size_t count = 0;
+    for (size_t i = 0; began && i < fact->backup_count; i++) {
+        const bm_backup_t *b = &fact->backups[i];
+        if (b->type != BM_SET_LOG || b->copy_only || s_known (in, b->uuid) ||
+            s_order_of (in, fact, b))
+            continue;
+        count++;
+        if (!newest || bm_lsn_compare (b->last_lsn, newest->last_lsn) > 0)
+            newest = b;
+    }
+    if (newest)
+        s_warn (out,
+                bm_format ("%s on %s: %zu log backup%s of the chain %s not taken by btsmark; the "
+                           "newest is %s, by %s at %s: a restore needs its file, keep it, and "
+                           "leave the log backups to btsmark",
+                           fact->database, fact->server, count, count == 1 ? "" : "s",
+                           count == 1 ? "was" : "were", newest->device ? newest->device : "?",
+                           newest->user ? newest->user : "?",
+                           newest->finished ? newest->finished : "?"));
+}
+
 /* ---- sets ---- */
 
 /*  Whether the set's mark is good enough; false in *known_p when that is not known yet. */
@@ -389,6 +420,9 @@ bm_settle (const bm_settle_in_t *in, bm_settle_out_t *out)
     for (size_t i = 0; i < in->fact_count; i++)
         for (size_t j = 0; in->facts[i].asked && j < in->facts[i].backup_count; j++)
             s_settle_backup (in, &in->facts[i], &in->facts[i].backups[j], out);
+    for (size_t i = 0; i < in->fact_count; i++)
+        if (in->facts[i].asked)
+            s_tell_foreign (in, &in->facts[i], out);
     s_settle_known (in, out);
     for (size_t i = 0; i < in->set_count; i++)
         s_settle_set (in, &in->sets[i], out);

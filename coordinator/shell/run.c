@@ -213,6 +213,18 @@ s_tell_group (run_t *self)
                        topology->nowhere ? ", some of them out of reach" : "");
 }
 
+/*  Told to stop: then the report says so. */
+static bool
+s_stopping (run_t *self)
+{
+    if (!bm_stop_requested (self->work.stop))
+        return false;
+    bm_error_t error = {0};
+    bm_fail (&error, BM_STOPPED, "btsmark was told to stop");
+    bm_report_fail (self->work.report, &error);
+    return true;
+}
+
 static bool
 s_discover (run_t *self)
 {
@@ -224,7 +236,7 @@ s_discover (run_t *self)
     work->topology = bm_topology_new (&self->rows, work->agents, self->settings);
     s_tell_group (self);
     /*  With nobody to ask there is nothing to open: no set id is used up. */
-    return work->topology->instance_count > 0 && !bm_stop_requested (work->stop);
+    return work->topology->instance_count > 0 && !s_stopping (self);
 }
 
 static bm_group_database_t *
@@ -313,17 +325,6 @@ s_set_skip (run_t *self, const set_t *set)
     }
     if (bm_catalogue_set_end (work->catalogue, set->id, false, &error) != BM_OK)
         bm_report_fail (work->report, &error);
-}
-
-static bool
-s_stopping (run_t *self)
-{
-    if (!bm_stop_requested (self->work.stop))
-        return false;
-    bm_error_t error = {0};
-    bm_fail (&error, BM_STOPPED, "btsmark was told to stop");
-    bm_report_fail (self->work.report, &error);
-    return true;
 }
 
 /* ---- step 2: the full -------------------------------------------------------------------------------------------- */

@@ -365,6 +365,36 @@ anothers_backup_is_noted_but_not_recorded (void **state)
 }
 
 static void
+anothers_log_backup_between_ours_is_named_once (void **state)
+{
+    (void)state;
+    world_t w;
+    make (&w);
+    w.in.round_count = w.in.set_count = w.in.order_count = 0;
+    w.backups[1].device = "/elsewhere/by-hand.bak";
+    w.facts[0].backup_count = 0;
+    bm_settle (&w.in, &w.out);
+    assert_int_equal (w.out.warning_count, 0); /* nothing of ours yet: it is another's chain */
+    bm_settle_out_clear (&w.out);
+    bm_backup_t known[2] = {w.backups[1], w.backups[1]};
+    known[0].server = (char *)w.databases[1].server;
+    known[0].uuid = "ours";
+    known[0].ours = true;
+    known[1].server = known[0].server;
+    w.in.known = known;
+    w.in.known_count = 1;
+    bm_settle (&w.in, &w.out);
+    assert_int_equal (w.out.warning_count, 1);
+    assert_non_null (strstr (w.out.warnings[0], "/elsewhere/by-hand.bak"));
+    assert_int_equal (w.out.rows.count, 0);
+    bm_settle_out_clear (&w.out);
+    w.in.known_count = 2;
+    bm_settle (&w.in, &w.out);
+    assert_int_equal (w.out.warning_count, 0);
+    bm_settle_out_clear (&w.out);
+}
+
+static void
 a_name_in_the_folder_is_not_the_files_name (void **state)
 {
     (void)state;
@@ -441,6 +471,7 @@ main (void)
         cmocka_unit_test (a_backup_of_another_fork_is_not_recorded),
         cmocka_unit_test (nothing_is_filled_in_after_the_management_database_was_restored),
         cmocka_unit_test (anothers_backup_is_noted_but_not_recorded),
+        cmocka_unit_test (anothers_log_backup_between_ours_is_named_once),
         cmocka_unit_test (a_name_in_the_folder_is_not_the_files_name),
         cmocka_unit_test (a_second_backup_of_one_set_is_named_and_kept_in_the_catalogue),
         cmocka_unit_test (names_are_compared_as_sql_server_does),
