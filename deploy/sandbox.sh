@@ -138,10 +138,11 @@ make_databases() {
         while read -r _ database; do
             printf 'CREATE DATABASE [%s]\nGO\nALTER DATABASE [%s] SET RECOVERY FULL\nGO\n' "$database" "$database"
             printf 'USE [%s]\nGO\n' "$database"
-            if [ "$database" = SSODB ]; then cat "$sql/backup-setup-sso.sql"; else cat "$sql/backup-setup.sql"; fi
+            cat "$sql/backup-setup.sql"
             printf '\nGO\n'
             case $database in
                 BizTalkMgmtDb) cat "$sql/management.sql"; printf '\nGO\n'; group_rows ;;
+                SSODB) cat "$sql/backup-setup-sso.sql" ;;
                 BizTalkMsgBoxDb*) cat "$sql/messagebox.sql" ;;
                 BizTalkDTADb) cat "$sql/tracking.sql" ;;
                 BAMPrimaryImport) cat "$sql/bam.sql" ;;
@@ -150,7 +151,7 @@ make_databases() {
             printf '\nGO\n'
         done < <(layout | grep "^$name ")
     } | tsql_at "$address" "$dir/sa.password" >"$log" || true
-    if grep -E '^Msg [0-9]+ .*Level (1[1-9]|2[0-9])' -A 2 "$log" >&2; then
+    if grep -E '^Msg [0-9]+ \(severity (1[1-9]|2[0-9])' -A 2 "$log" >&2; then
         fail "the databases of $name could not be made: $log"
     fi
 }

@@ -19,6 +19,7 @@ s_begin (void **state)
     bm_sql_t *sql = stand_open (s_stand, 0);
     stand_exec (sql, "CREATE DATABASE SSODB");
     stand_exec (sql, "USE SSODB");
+    stand_script (sql, "backup-setup.sql");
     stand_script (sql, "backup-setup-sso.sql");
     stand_exec (sql, "CREATE DATABASE " MGMT);
     stand_exec (sql, "USE " MGMT);
