@@ -151,7 +151,7 @@ make_databases() {
             printf '\nGO\n'
         done < <(layout | grep "^$name ")
     } | tsql_at "$address" "$dir/sa.password" >"$log" || true
-    if grep -E '^Msg [0-9]+ \(severity (1[1-9]|2[0-9])' -A 2 "$log" >&2; then
+    if grep -E 'Msg [0-9]+ \(severity (1[1-9]|2[0-9])' -A 2 "$log" >&2; then
         fail "the databases of $name could not be made: $log"
     fi
 }
