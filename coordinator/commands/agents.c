@@ -98,8 +98,8 @@ s_print_agent (state_t *self, size_t agent)
         bm_report_error_text (&error, stdout);
         return;
     }
-    printf ("ok, version %s, clock %+lld ms, %u at a time, duties:", greeting->product_version,
-            (long long)bm_agents_clock_offset_ms (self->agents, agent),
+    printf ("ok, version %s, clock %+lld ms, %u backups at a time, duties:",
+            greeting->product_version, (long long)bm_agents_clock_offset_ms (self->agents, agent),
             (unsigned)greeting->parallel_per_host);
     for (size_t i = 0; i < greeting->n_duties; i++)
         printf ("%s %s", i ? "," : "", greeting->duties[i]);

@@ -208,18 +208,36 @@ s_print_locations (const entry_t *entry)
     }
 }
 
+static const char *
+s_mark (const entry_t *entry)
+{
+    const char *mark = entry->set ? entry->set->mark : entry->row->mark;
+    return mark ? mark : "-";
+}
+
+/*  As wide as the widest mark: an ordinary history fits 120 columns. */
+static int
+s_mark_width (const state_t *self)
+{
+    size_t width = strlen ("mark");
+    for (size_t i = 0; i < self->count; i++)
+        width = strlen (s_mark (&self->entries[i])) > width ? strlen (s_mark (&self->entries[i]))
+                                                            : width;
+    return (int)width;
+}
+
 static void
 s_print (const state_t *self, const bm_options_t *options)
 {
+    int width = s_mark_width (self);
     char bytes[BM_PROGRESS_TEXT_BYTES];
     if (self->count == 0)
         puts ("No backup set yet.");
     else
-        printf ("%8s  %-4s  %-23s  %-32s  %-9s  %-10s  %9s  %10s\n", "set", "type", "time", "mark",
-                "outcome", "complete", "databases", "size");
+        printf ("%6s  %-4s  %-23s  %-*s  %-9s  %-8s  %9s  %10s\n", "set", "type", "time", width,
+                "mark", "outcome", "complete", "databases", "size");
     for (size_t i = 0; i < self->count; i++) {
         const entry_t *entry = &self->entries[i];
-        const char *mark = entry->set ? entry->set->mark : entry->row->mark;
         const char *time = entry->set ? entry->set->time : entry->row->history_time;
         const char *outcome = s_outcome (entry);
         size_t taken = entry->set ? entry->set->rows : entry->row->backups;
@@ -228,9 +246,9 @@ s_print (const state_t *self, const bm_options_t *options)
             snprintf (databases, sizeof databases, "%zu of %zu", taken, entry->row->databases);
         else
             snprintf (databases, sizeof databases, "%zu", taken);
-        printf ("%8lld  %-4s  %-23s  %-32s  %-9s  %-10s  %9s  %10s\n", (long long)s_id (entry),
+        printf ("%6lld  %-4s  %-23s  %-*s  %-9s  %-8s  %9s  %10s\n", (long long)s_id (entry),
                 (entry->set ? entry->set->type : entry->row->type) == BM_SET_FULL ? "full" : "log",
-                time ? time : "", mark ? mark : "-", outcome ? outcome : "-",
+                time ? time : "", width, s_mark (entry), outcome ? outcome : "-",
                 s_complete (entry) ? "yes" : "NO", databases,
                 bm_progress_bytes (s_bytes (entry), bytes));
         if (options->files)

@@ -365,8 +365,11 @@ s_text_set (const bm_report_set_t *set, FILE *to)
              set->complete ? "complete" : "INCOMPLETE", good, set->database_count,
              bm_progress_duration (set->ms, ms));
     if (set->type == BM_SET_LOG) {
-        fprintf (to, "  mark %s: %s, %s\n", set->mark ? set->mark : "(none)",
-                 bm_outcome_name (set->outcome), bm_outcome_meaning (set->outcome));
+        if (set->mark) {
+            fprintf (to, "  mark %s: %s\n", set->mark, bm_outcome_name (set->outcome));
+            s_wrapped (to, "       ", bm_outcome_meaning (set->outcome));
+        } else
+            fputs ("  no mark was placed\n", to);
         if (bm_outcome_retry (set->outcome) && set->reason && set->reason[0])
             s_wrapped (to, "       ", set->reason);
         for (size_t i = 0; i < set->attempt_count; i++)
@@ -374,12 +377,15 @@ s_text_set (const bm_report_set_t *set, FILE *to)
                      bm_outcome_name (set->attempts[i].outcome), set->attempts[i].reason);
     }
     if (set->window_us >= 0)
-        fprintf (to, "  first COMMIT to last answer %s, tracking held still for %s\n",
+        fprintf (to, "  first COMMIT to last answer %s",
                  set->window_us < 10000 ? (snprintf (window, sizeof window, "%.1f ms",
                                                      (double)set->window_us / 1000.0),
                                            window)
-                                        : bm_progress_duration (set->window_us / 1000, window),
-                 bm_progress_duration (set->fence_ms, fence));
+                                        : bm_progress_duration (set->window_us / 1000, window));
+    if (set->window_us >= 0 && set->fence_ms >= 0)
+        fprintf (to, ", tracking held still for %s", bm_progress_duration (set->fence_ms, fence));
+    if (set->window_us >= 0)
+        fputc ('\n', to);
     int server_width = s_width (set, true), database_width = s_width (set, false);
     fprintf (to, "  %-*s  %-*s  %10s  %10s\n", server_width, "server", database_width, "database",
              "size", "time");

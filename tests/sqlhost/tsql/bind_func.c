@@ -668,5 +668,9 @@ sh_bind_function (sh_bind_t *b, const sh_expr_t *expr)
     for (const s_function_t *function = s_functions; function->name; function++)
         if (sh_same (name, function->name))
             return s_call (b, function, expr);
-    return sh_bind_fail (b, 195, 15, 10, "'%s' is not a recognized built-in function name.", name);
+    /*  SQL Server ends after "name."; it knows more functions than we do. */
+    return sh_bind_fail (b, 195, 15, 10,
+                         "'%s' is not a recognized built-in function name. (Not one that sqlhost "
+                         "supports.)",
+                         name);
 }

@@ -254,7 +254,12 @@ s_invalid_object (sh_bind_t *b, const sh_name_t *name)
 {
     char text[600];
     sh_name_text (name, text, sizeof text);
-    sh_bind_fail (b, 208, 16, 1, "Invalid object name '%s'.", text);
+    /*  SQL Server may well have it; only we do not. */
+    if (name->schema &&
+        (sh_same (name->schema, "sys") || sh_same (name->schema, "INFORMATION_SCHEMA")))
+        sh_bind_fail (b, SH_NOT_SUPPORTED, 16, 1, "The view %s is not supported by sqlhost.", text);
+    else
+        sh_bind_fail (b, 208, 16, 1, "Invalid object name '%s'.", text);
     return false;
 }
 
