@@ -17,6 +17,7 @@ done
 
 "$top/deploy/install-deps.sh" build
 build_when_missing
+[ -z "$dir" ] || [ -z "$(ls -A "$dir" 2>/dev/null)" ] || fail "$dir is not empty; name another folder"
 [ -n "$dir" ] || dir=$(mktemp -d "${TMPDIR:-/tmp}/btsmark-demo.XXXXXX")
 sandbox=$top/deploy/sandbox.sh
 config=$dir/btsmark.ini
@@ -54,7 +55,7 @@ for name in agent-SQL03 sqlhost-SQL03; do kill -STOP "$(process $name)"; done
 expect "13 20 21" run
 for name in agent-SQL03 sqlhost-SQL03; do kill -CONT "$(process $name)"; done
 
-step "SQL03 is back: the next run is good again and settles what was left"
+step "SQL03 is back: the next run is good again, and SQL03's logs go on from where they were"
 expect 0 run
 
 step "The history, as kept in the group's own adm_BackupHistory and in the catalogue"
@@ -66,8 +67,9 @@ step "The files, on every host, with the manifest of each set beside them"
 step "Done"
 say "Everything is in $dir: backup/ (files and manifests), log/ (what each process said), btsmark.ini."
 if [ $keep_running = yes ]; then
-    say "It still runs. Look around with:  deploy/sandbox.sh shell $dir"
-    say "Stop it with:                     deploy/sandbox.sh stop $dir"
+    say "It still runs. Look around with:  deploy/sandbox.sh shell $(quoted "$dir")"
+    say "Stop it with:                     deploy/sandbox.sh stop $(quoted "$dir")"
 else
-    say "Go on with it:  deploy/sandbox.sh start $dir --workload        Remove it:  rm -r $dir"
+    say "Go on with it:  deploy/sandbox.sh start $(quoted "$dir") --workload"
+    say "Remove it:      rm -r $(quoted "$dir")"
 fi

@@ -5,6 +5,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${BTSMARK_BUILD:-$top/build}
 
 say() { printf '%s\n' "$*"; }
+quoted() { printf '%q' "$1"; } # as it can be typed at a shell
 fail() {
     printf '%s: %s\n' "$(basename "$0")" "$*" >&2
     exit 1

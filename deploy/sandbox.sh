@@ -27,10 +27,11 @@ shift 2
 hosts=3
 databases=8
 workload=no
+sized=no
 while [ $# -gt 0 ]; do
     case $1 in
-        --hosts) hosts=${2:?--hosts takes a number}; shift 2 ;;
-        --databases) databases=${2:?--databases takes a number}; shift 2 ;;
+        --hosts) hosts=${2:-}; sized=yes; shift $(($# > 1 ? 2 : 1)) ;;
+        --databases) databases=${2:-}; sized=yes; shift $(($# > 1 ? 2 : 1)) ;;
         --workload) workload=yes; shift ;;
         *) usage >&2; exit 2 ;;
     esac
@@ -334,20 +335,23 @@ case $command in
         mkdir -p "$dir"
         dir=$(cd "$dir" && pwd)
         if [ -f "$dir/hosts" ] && [ -f "$dir/btsmark.ini" ]; then
+            [ $sized = no ] || say "sandbox.sh: this sandbox goes on as it was made; --hosts and --databases are for a new one" >&2
             go_on
         else
-            [ -z "$(ls -A "$dir")" ] || fail "$dir is not empty and is no sandbox; name another folder"
-            trap '[ $? -eq 0 ] || end_all' EXIT
+            [ -z "$(ls -A "$dir")" ] || fail "$dir is not empty and is no whole sandbox; name another folder, or empty it"
+            trap end_all EXIT # a start that fails, or is interrupted, leaves nothing running
             make_new
         fi
         [ $workload = no ] || runs workload || start_workload
         trap - EXIT
         say "The sandbox serves. Next:"
-        say "  $build/btsmark run -c $dir/btsmark.ini"
-        say "or a shell with everything set:  deploy/sandbox.sh shell $dir"
+        say "  $(quoted "$build/btsmark") run -c $(quoted "$dir/btsmark.ini")"
+        say "or a shell with everything set:"
+        say "  $(quoted "$top/deploy/sandbox.sh") shell $(quoted "$dir")"
         ;;
     status)
-        dir=$(cd "$dir" 2>/dev/null && pwd) || fail "$dir does not exist"
+        cd "$dir" 2>/dev/null || fail "$dir does not exist"
+        dir=$PWD
         [ -f "$dir/hosts" ] || fail "$dir is no sandbox"
         code=0
         while read -r name; do
@@ -363,7 +367,8 @@ case $command in
         end_all
         ;;
     shell)
-        dir=$(cd "$dir" 2>/dev/null && pwd) || fail "$dir does not exist"
+        cd "$dir" 2>/dev/null || fail "$dir does not exist"
+        dir=$PWD
         [ -f "$dir/btsmark.ini" ] || fail "$dir is no sandbox"
         say "btsmark, btsmark-agent, sqlhost-cut are in PATH; the configuration is $dir/btsmark.ini. Leave with exit."
         BTSMARK_CONFIG=$dir/btsmark.ini PATH=$build:$PATH BTSMARK_SANDBOX=$dir exec "${SHELL:-/bin/bash}"
