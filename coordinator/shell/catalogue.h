@@ -60,6 +60,11 @@ typedef struct bm_group_database {
 bm_status_t
 bm_catalogue_databases_put (bm_catalogue_t *self, uint64_t run,
                             const bm_group_database_t *databases, size_t count, bm_error_t *error);
+/*  A server that the group's rows spell otherwise than before (an alias, another port) is still the same instance: what is
+ *  known of its databases goes on under the new name. To be called before anything is asked of the catalogue by the names
+ *  of the group. Databases without `instance` are left alone. *count_p = databases that were renamed. */
+bm_status_t bm_catalogue_respell (bm_catalogue_t *self, const bm_group_database_t *databases,
+                                  size_t count, size_t *count_p, bm_error_t *error);
 /*  The recovery fork the catalogue last knew for a database; NULL in *fork_p = never seen. Caller frees. */
 bm_status_t bm_catalogue_fork (bm_catalogue_t *self, const char *server, const char *database,
                                char **fork_p, bm_error_t *error);

@@ -25,6 +25,60 @@ bm_catalogue_databases_put (bm_catalogue_t *self, uint64_t run,
     return bm_catalogue_end (self, status, error);
 }
 
+/*  Whether the catalogue knows the database of that instance only, or also, by another name of the server. */
+static bool
+s_other_spelling (bm_catalogue_t *self, const bm_group_database_t *database, bm_status_t *status,
+                  bm_error_t *error)
+{
+    sqlite3_stmt *s =
+        bm_catalogue_prepare (self, error,
+                              "SELECT 1 FROM databases WHERE database = ? AND "
+                              "instance = ? COLLATE NOCASE AND server <> ?",
+                              "ttt", database->database, database->instance, database->server);
+    bool found = bm_catalogue_step (self, s, status, error);
+    sqlite3_finalize (s);
+    return found;
+}
+
+/*  An instance has one database of a name: the rows are the same database's. One that is there under both names keeps the
+ *  new one, and the old row goes. */
+static bm_status_t
+s_respell (bm_catalogue_t *self, const bm_group_database_t *database, bm_error_t *error)
+{
+    static const char *const statements[] = {
+        "UPDATE OR REPLACE databases SET server = ?1",
+        "UPDATE OR REPLACE set_databases SET server = ?1",
+        "UPDATE OR REPLACE round_databases SET server = ?1",
+        "UPDATE OR REPLACE mark_proofs SET server = ?1",
+        "UPDATE orders SET server = ?1",
+        "UPDATE backups SET server = ?1",
+    };
+    bm_status_t status = BM_OK;
+    for (size_t i = 0; !status && i < sizeof statements / sizeof *statements; i++) {
+        char *sql = bm_format ("%s WHERE database = ?2 AND instance = ?3 COLLATE NOCASE "
+                               "AND server <> ?1",
+                               statements[i]);
+        status = bm_catalogue_run (self, error, sql, "ttt", database->server, database->database,
+                                   database->instance);
+        free (sql);
+    }
+    return status;
+}
+
+bm_status_t
+bm_catalogue_respell (bm_catalogue_t *self, const bm_group_database_t *databases, size_t count,
+                      size_t *count_p, bm_error_t *error)
+{
+    *count_p = 0;
+    bm_status_t status = bm_catalogue_begin (self, error);
+    for (size_t i = 0; !status && i < count; i++)
+        if (databases[i].instance && s_other_spelling (self, &databases[i], &status, error)) {
+            status = s_respell (self, &databases[i], error);
+            ++*count_p;
+        }
+    return bm_catalogue_end (self, status, error);
+}
+
 bm_status_t
 bm_catalogue_fork (bm_catalogue_t *self, const char *server, const char *database, char **fork_p,
                    bm_error_t *error)

@@ -257,10 +257,22 @@ s_look_around (run_t *self)
 {
     bm_work_t *work = &self->work;
     bm_error_t error = {0};
+    bm_group_database_t *databases = s_databases (work->topology);
+    size_t renamed = 0;
+    if (bm_catalogue_respell (work->catalogue, databases, work->topology->place_count, &renamed,
+                              &error) != BM_OK)
+        bm_report_fail (work->report, &error);
+    else if (renamed)
+        bm_report_note (work->report,
+                        "%zu database(s) of the group name their server otherwise than before: "
+                        "their backups so far go on under the new name",
+                        renamed);
+    free (databases);
     bm_settling_run (work, &self->settled);
     self->not_ready = bm_alloc ((work->topology->instance_count + 1) * sizeof *self->not_ready);
     bm_driver_prepare (work, BM_SET_FULL, self->not_ready);
-    bm_group_database_t *databases = s_databases (work->topology);
+    databases = s_databases (work->topology); /* the votes have told families and forks */
+    error = (bm_error_t){0};
     if (bm_catalogue_databases_put (work->catalogue, work->run, databases,
                                     work->topology->place_count, &error) != BM_OK)
         bm_report_fail (work->report, &error);

@@ -649,6 +649,45 @@ backups_are_read_since_the_last_complete_set (void **state)
 }
 
 static void
+a_server_that_is_spelled_otherwise_keeps_its_chain (void **state)
+{
+    (void)state;
+    bm_catalogue_t *catalogue = opened ();
+    uint64_t run = run_of (catalogue);
+    OK (bm_catalogue_databases_put (catalogue, run, s_group, 2, &s_error));
+    OK (bm_catalogue_set_open (catalogue, run, 1, BM_SET_FULL, "s", "t", s_group, 2, &s_error));
+    bm_backup_t backup = backup_of ("u1", 1, BM_SET_FULL, "100", "200");
+    OK (bm_catalogue_backup_put (catalogue, &backup, &s_error));
+    bm_group_database_t renamed[] = {s_group[0], s_group[1]};
+    size_t count;
+    OK (bm_catalogue_respell (catalogue, renamed, 2, &count, &s_error));
+    assert_int_equal (count, 0);
+    renamed[1].server = "sql02.example.com,1433";
+    OK (bm_catalogue_respell (catalogue, renamed, 2, &count, &s_error));
+    assert_int_equal (count, 1);
+    bm_backup_t log = backup_of ("u2", 1, BM_SET_LOG, "150", "300"), full = {0};
+    log.server = (char *)renamed[1].server;
+    bool found = false;
+    OK (bm_catalogue_chain_start (catalogue, &log, &full, &found, &s_error));
+    assert_true (found);
+    assert_string_equal (full.server, "sql02.example.com,1433");
+    bm_backup_clear (&full);
+    char *fork = NULL;
+    OK (bm_catalogue_fork (catalogue, renamed[1].server, "BizTalkDTADb", &fork, &s_error));
+    assert_string_equal (fork, "k2");
+    free (fork);
+    bm_error_t error = {0};
+    bm_open_t *things = bm_catalogue_open_things (catalogue, &error);
+    bm_settle_in_t in = {0};
+    bm_open_fill (things, &in);
+    assert_int_equal (in.set_count, 1);
+    for (size_t i = 0; i < in.sets[0].database_count; i++)
+        assert_string_not_equal (in.sets[0].databases[i].server, "SQL02");
+    bm_open_destroy (&things);
+    bm_catalogue_close (&catalogue);
+}
+
+static void
 expect_owed (bm_catalogue_t *catalogue, uint64_t run, const char *const *instances, size_t expected)
 {
     bm_owed_manifest_t *owed;
@@ -734,6 +773,7 @@ main (void)
         T (an_answered_proof_is_not_lost_to_an_unanswered_one),
         T (settling_is_stored_whole_and_closes_what_it_settled),
         T (backups_are_read_since_the_last_complete_set),
+        T (a_server_that_is_spelled_otherwise_keeps_its_chain),
         T (a_manifest_is_owed_until_an_instance_has_what_is_known_now),
         T (a_reader_makes_nothing_and_sees_all),
     };
