@@ -154,7 +154,7 @@ s_limit (sh_bind_t *b, const sh_select_t *select, sh_buffer_t *sql)
         return false;
     }
     if (select->top)
-        sh_buffer_printf (sql, " LIMIT max(0,%s)",
+        sh_buffer_printf (sql, " LIMIT max(0,coalesce(%s,0))",
                           sh_bind_convert (b, sh_bind_expr (b, select->top), big).sql);
     if (select->offset) {
         const char *fetch = "-1";

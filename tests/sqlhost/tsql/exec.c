@@ -27,7 +27,7 @@ static sh_flow_t
 s_while (sh_session_t *self, const sh_stmt_t *stmt)
 {
     for (;;) {
-        bool truth;
+        bool truth = false;
         self->frame->statement_line = stmt->line;
         sh_status_t status = sh_esession_check (self->engine, &self->error);
         if (status == SH_OK)

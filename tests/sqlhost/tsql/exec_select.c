@@ -103,14 +103,14 @@ s_into_table (sh_session_t *self, const sh_select_t *select, const sh_rowset_t *
     }
     sh_column_def_t *columns = sh_alloc ((rows->field_count + 1) * sizeof *columns);
     for (size_t i = 0; i < rows->field_count && status == SH_OK; i++) {
-        columns[i] =
-            (sh_column_def_t){.name = rows->fields[i].name,
-                              .type = {.type = rows->fields[i].type},
-                              .nullable = rows->fields[i].nullable || !rows->fields[i].identity,
-                              .identity = rows->fields[i].identity,
-                              .seed = 1,
-                              .increment = 1,
-                              .next = i + 1 < rows->field_count ? &columns[i + 1] : NULL};
+        const sh_field_t *field = &rows->fields[i];
+        columns[i].name = field->name;
+        columns[i].type.type = field->type;
+        columns[i].nullable = field->nullable || !field->identity;
+        columns[i].identity = field->identity;
+        columns[i].seed = columns[i].increment = 1;
+        if (i + 1 < rows->field_count)
+            columns[i].next = &columns[i + 1];
         if (columns[i].type.type.id == SH_TYPE_TIMESTAMP)
             columns[i].type.type = sh_type_make (SH_TYPE_BINARY, 8);
         if (columns[i].identity)

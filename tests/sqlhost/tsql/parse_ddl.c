@@ -91,6 +91,29 @@ s_default_expr (sh_parse_t *p, const char **text)
     return expr;
 }
 
+/*  Behind DEFAULT: a column's own is kept there (*own), one of ALTER TABLE says FOR column. */
+static bool
+s_default_constraint (sh_parse_t *p, sh_column_def_t *column, sh_key_def_t *key, bool *own)
+{
+    key->kind = SH_KEY_DEFAULT;
+    key->default_value = s_default_expr (p, &key->default_text);
+    if (!key->default_value)
+        return false;
+    if (column) {
+        column->default_value = key->default_value;
+        column->default_text = key->default_text;
+        column->default_name = key->name;
+        *own = true;
+        return true;
+    }
+    key->columns = SH_NEW (p, sh_ident_t);
+    if (!sh_expect (p, "FOR") || !(key->columns->text = sh_identifier (p)))
+        return false;
+    if (sh_accept (p, "WITH"))
+        sh_expect (p, "VALUES");
+    return true;
+}
+
 /*  One constraint. `column`: the one it stands behind, NULL for a table's. Appends to *keys. */
 static bool
 s_constraint (sh_parse_t *p, sh_column_def_t *column, sh_key_def_t ***tail)
@@ -103,23 +126,11 @@ s_constraint (sh_parse_t *p, sh_column_def_t *column, sh_key_def_t ***tail)
     key->line = sh_peek (p, 0)->line;
     size_t start = sh_peek (p, 0)->start;
     if (sh_accept (p, "DEFAULT")) {
-        key->kind = SH_KEY_DEFAULT;
-        key->default_value = s_default_expr (p, &key->default_text);
-        if (!key->default_value)
+        bool own = false;
+        if (!s_default_constraint (p, column, key, &own))
             return false;
-        if (column) {
-            column->default_value = key->default_value;
-            column->default_text = key->default_text;
-            column->default_name = name;
+        if (own)
             return true;
-        }
-        if (!sh_expect (p, "FOR"))
-            return false;
-        key->columns = SH_NEW (p, sh_ident_t);
-        if (!(key->columns->text = sh_identifier (p)))
-            return false;
-        if (sh_accept (p, "WITH"))
-            sh_expect (p, "VALUES");
     } else if (sh_accept (p, "CHECK")) {
         key->kind = SH_KEY_CHECK;
         if (!s_not_for_replication (p) || !sh_at_op (p, "("))
