@@ -169,6 +169,13 @@ a_run_that_is_told_to_stop_before_its_first_set_does_not_end_as_good (void **sta
         "STOPPED");
 }
 
+static void
+every_process_ends_cleanly_and_no_log_holds_an_unexpected_error (void **state)
+{
+    (void)state;
+    bm_cluster_assert_clean_end (cluster, NULL);
+}
+
 int
 main (void)
 {
@@ -180,6 +187,7 @@ main (void)
             a_stranger_with_the_lock_is_busy_also_after_a_run_that_was_killed_in_its_backups),
         cmocka_unit_test (a_run_that_is_told_to_stop_before_its_first_set_does_not_end_as_good),
         cmocka_unit_test (a_log_backup_by_hand_is_named_and_the_chain_goes_on),
+        cmocka_unit_test (every_process_ends_cleanly_and_no_log_holds_an_unexpected_error),
     };
     return cmocka_run_group_tests (tests, s_setup, s_teardown);
 }

@@ -744,9 +744,9 @@ sigterm_rolls_back_releases_and_reports_cancelled_backups (void **state)
         assert_true (answer->operation_id <= last);
         tests_free (answer);
     }
+    assert_true (fake_wait_none (world->sql, &world->sql->sessions));
     assert_int_equal (fake_read (world->sql, &world->sql->open_marks), 0);
     assert_int_equal (fake_read (world->sql, &world->sql->rollbacks), 1);
-    assert_int_equal (fake_read (world->sql, &world->sql->sessions), 0);
 }
 
 int
