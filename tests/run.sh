@@ -63,7 +63,7 @@ case $mode in
         run build-tsan -L 'unit|quick|e2e-short|sim|tsan-planted' -j 2
         build coverage
         run build-coverage -L 'unit|quick|e2e-short|sim' -j 2
-        gcovr --root . --object-directory build-coverage --exclude 'tests/.*' --exclude '.*pb-c.*' --print-summary --txt build-coverage/coverage.txt | tail -n 4
+        gcovr --gcov-ignore-parse-errors --root . --object-directory build-coverage --exclude 'tests/.*' --exclude '.*pb-c.*' --print-summary --txt build-coverage/coverage.txt | tail -n 4
         echo "== full lint"
         tests/lint.sh --all build-clang
         build asan
