@@ -53,8 +53,9 @@ if [ ${#changed[@]} -gt 0 ]; then
     expect_none "cppcheck" "$(cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr -I. -j 2 \
         --suppress=missingInclude --suppress=nullPointerRedundantCheck --suppress=unknownMacro --suppress=varFuncNullUB \
         --template='{file}:{line}: {severity}: {message} [{id}]' -D_GNU_SOURCE -D__linux__ "${changed[@]}" 2>&1)"
+    # One file at a time: given several, this version's analyzer forgets what va_start is.
     if [ $all = yes ] && [ -n "$build" ] && [ -f "$build/compile_commands.json" ]; then
-        expect_none "clang-tidy" "$(printf '%s\n' "${changed[@]}" | xargs -P 2 -n 8 clang-tidy --quiet -p "$build" 2>/dev/null | grep -E 'warning:|error:' | sort -u)"
+        expect_none "clang-tidy" "$(printf '%s\n' "${changed[@]}" | xargs -P 2 -n 1 clang-tidy --quiet -p "$build" 2>/dev/null | grep -E 'warning:|error:' | sort -u)"
     fi
 fi
 [ $bad -ne 0 ] || printf 'lint: %d files, no finding\n' "${#sources[@]}"

@@ -170,7 +170,7 @@ s_open (state_t *self, const bm_options_t *options)
     self->settings = bm_settings_load (options->config, &self->error);
     if (self->settings)
         self->key = bm_key_load (self->settings->key_file, &self->error);
-    if (!self->key)
+    if (!self->settings || !self->key)
         return false;
     bm_agents_options_t opening = {.key = self->key,
                                    .group = self->settings->group,

@@ -15,7 +15,7 @@ s_force_full (const bm_options_t *options)
     bm_management_close (&management);
     bm_sql_exit ();
     int code = 0;
-    if (error.status != BM_OK)
+    if (!settings || error.status != BM_OK)
         code = bm_command_fail (options, "force-full", &error);
     else if (options->json)
         bm_command_print_json (json_pack ("{s:b, s:n, s:i}", "force_full", 1, "error", "exit", 0));

@@ -18,6 +18,7 @@ int64_t
 bm_due_parse_time (const char *text, bool local)
 {
     int year, month, day, hour, minute, second, milli = 0;
+    /* NOLINTNEXTLINE(cert-err34-c): the widths keep every number in range */
     if (!text || sscanf (text, "%4d-%2d-%2d%*1[ T]%2d:%2d:%2d.%3d", &year, &month, &day, &hour,
                          &minute, &second, &milli) < 6)
         return -1;

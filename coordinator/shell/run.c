@@ -79,8 +79,8 @@ s_fail (run_t *self, const bm_error_t *error)
 {
     /*  With the lock file ours, it is a stranger who holds the backup lock: what a killed run left in the catalogue says
      *  nothing of him. */
-    if (error->status == BM_LOCK_BUSY && !self->runlock && self->options.kind == BM_RUN_JOB &&
-        s_already_served (self)) {
+    if (error->status == BM_LOCK_BUSY && self->settings && !self->runlock &&
+        self->options.kind == BM_RUN_JOB && s_already_served (self)) {
         bm_report_note (self->work.report,
                         "already served: another run is taking the backups of this group now");
         return false;
@@ -297,9 +297,11 @@ s_set_begin (run_t *self, bm_set_type_t type, set_t *set, bm_error_t *error)
     int64_t above = 0, at_us = 0;
     bool raised = false;
     *set = (set_t){.type = type};
-    if (!bm_work_probe (work, true) && !bm_work_relock (work))
-        return bm_fail (error, BM_LOCK_LOST,
-                        "no new set is begun: the session that held the backup lock was lost");
+    if (!bm_work_probe (work, true) && !bm_work_relock (work)) {
+        bm_fail (error, BM_LOCK_LOST,
+                 "no new set is begun: the session that held the backup lock was lost");
+        return BM_LOCK_LOST;
+    }
     bm_status_t status = bm_catalogue_set_max (work->catalogue, &above, error);
     if (status == BM_OK)
         status = bm_management_next_set (work->management, above, &set->id, &raised, error);

@@ -132,6 +132,7 @@ s_match (const offers_t *offers, const char *server, bm_error_t *fault)
         size_t found = s_search (offers, server, by, &first, &second);
         if (found == 0)
             continue;
+        bm_require (offers->items && first < offers->count);
         if (found > 1) {
             s_fault_two (offers, server, first, second, fault);
             return BM_NOWHERE;
@@ -150,6 +151,7 @@ static size_t
 s_use (bm_topology_t *self, offer_t *offer, const bm_agents_t *agents,
        const bm_settings_t *settings)
 {
+    bm_require (offer);
     if (offer->used_as != BM_NOWHERE)
         return offer->used_as;
     self->instances =

@@ -114,12 +114,9 @@ static size_t
 s_split (char *line, char *fields[S_FIELDS])
 {
     size_t count = 0;
-    for (char *at = line; at && count < S_FIELDS;) {
-        fields[count++] = at;
-        at = strchr (at, '\t');
-        if (at)
-            *at++ = '\0';
-    }
+    char *rest = line;
+    while (rest && count < S_FIELDS)
+        fields[count++] = strsep (&rest, "\t");
     return count;
 }
 

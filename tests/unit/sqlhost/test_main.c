@@ -151,7 +151,9 @@ serve (const char *extra, const char *value)
     child_t child = start (arguments);
     if (child.address[0] == 0) {
         char *log = read_file ("log");
-        fail_msg ("sqlhost does not serve: %s", log);
+        print_error ("sqlhost does not serve: %s", log);
+        free (log);
+        fail ();
     }
     return child;
 }
