@@ -4,7 +4,7 @@
 #ifndef BM_LIMITS_H
 #define BM_LIMITS_H
 
-#define BM_PROTOCOL_VERSION 1
+#define BM_PROTOCOL_VERSION 2
 
 #define BM_LIMIT_WIRE_BYTES      (1024 * 1024) /* one message on the wire */
 #define BM_LIMIT_MANIFEST_BYTES  (8 * 1024 * 1024)
@@ -23,5 +23,9 @@
 #define BM_LIMIT_CONFIG_BYTES    (1024 * 1024)
 #define BM_LIMIT_CONFIG_LINE     8192
 #define BM_LIMIT_PARALLEL        64
+#define BM_LIMIT_FILES           1000 /* of one MeasureFiles or DeleteFiles */
+#define BM_LIMIT_BRANCHES        1000 /* listed of one sample; more are counted as one in flight all the same */
+#define BM_LIMIT_FINDINGS        2000
+#define BM_LIMIT_STRIPES         64
 
 #endif

@@ -84,6 +84,14 @@ bm_orders_instance (const Btsmark__Envelope *order)
             return order->settle->instance;
         case BTSMARK__ENVELOPE__BODY_WRITE_MANIFEST:
             return order->write_manifest->instance;
+        case BTSMARK__ENVELOPE__BODY_INSPECT:
+            return order->inspect->instance;
+        case BTSMARK__ENVELOPE__BODY_MEASURE_FILES:
+            return order->measure_files->instance;
+        case BTSMARK__ENVELOPE__BODY_DELETE_FILES:
+            return order->delete_files->instance;
+        case BTSMARK__ENVELOPE__BODY_TRIM_MARKS:
+            return order->trim_marks->instance;
         default:
             return "";
     }
