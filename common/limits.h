@@ -24,8 +24,9 @@
 #define BM_LIMIT_CONFIG_LINE     8192
 #define BM_LIMIT_PARALLEL        64
 #define BM_LIMIT_FILES           1000 /* of one MeasureFiles or DeleteFiles */
-#define BM_LIMIT_BRANCHES        1000 /* listed of one sample; more are counted as one in flight all the same */
-#define BM_LIMIT_FINDINGS        2000
-#define BM_LIMIT_STRIPES         64
+#define BM_LIMIT_BRANCHES                                                                          \
+    1000 /* listed of one sample; more are counted as one in flight all the same */
+#define BM_LIMIT_FINDINGS 2000
+#define BM_LIMIT_STRIPES  64
 
 #endif
