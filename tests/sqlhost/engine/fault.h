@@ -13,7 +13,7 @@ typedef struct sh_instance sh_instance_t;
 
 typedef enum {
     SH_FAULT_LATENCY_MS,        /* tsql: before each request */
-    SH_FAULT_DISK_RATE,         /* engine: bytes a second that a backup writes */
+    SH_FAULT_DISK_RATE,         /* engine: bytes a second of the disk that all backups share */
     SH_FAULT_DISK_FULL_AFTER,   /* engine: a backup fails with 3202 after so many bytes */
     SH_FAULT_BACKUP_HOLD_AFTER, /* engine: each new backup waits after so many bytes, until 0 */
     SH_FAULT_DROP_BACKUP,     /* engine: the session that runs the next BACKUP is dropped midway */

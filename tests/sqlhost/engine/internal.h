@@ -345,6 +345,7 @@ struct sh_instance {
     bool checkpointer_runs;
     pthread_cond_t checkpoint_wake;
     size_t uncheckpointed; /* changes since the last one */
+    int64_t disk_free_us;  /* when the limited disk has written what it was given */
 };
 
 void sh_lock_instance (sh_instance_t *self);

@@ -154,6 +154,25 @@ s_not_held (void *arg)
            sh_fault_locked (self->session->instance, SH_FAULT_BACKUP_HOLD_AFTER) == 0;
 }
 
+/*  When the instance's disk, which all of its backups share, is done with what was just written; 0
+ *  = it is as fast as the machine's. */
+static int64_t
+s_disk_free_ms_locked (sh_writer_t *self)
+{
+    sh_instance_t *instance = self->session->instance;
+    int64_t rate = sh_fault_locked (instance, SH_FAULT_DISK_RATE);
+    int64_t bytes = self->written - self->charged, now_us = sh_now_ms () * 1000;
+    self->charged = self->written;
+    if (rate <= 0) {
+        instance->disk_free_us = 0;
+        return 0;
+    }
+    if (instance->disk_free_us < now_us)
+        instance->disk_free_us = now_us;
+    instance->disk_free_us += bytes * 1000000 / rate;
+    return instance->disk_free_us / 1000;
+}
+
 /*  After each write: a slow disk, a held backup, a dropped session; and whoever wants us to
  *  stop. */
 static sh_status_t
@@ -164,10 +183,9 @@ s_after_write (sh_writer_t *self, sh_error_t *error)
     if (self->drop)
         session->killed = session->dropped = true;
     sh_status_t status = sh_esession_check_locked (session, error);
-    int64_t rate = sh_fault_locked (session->instance, SH_FAULT_DISK_RATE);
-    if (status == SH_OK && rate > 0)
-        status = sh_esession_wait_locked (
-            session, "BACKUPIO", self->began_ms + self->written * 1000 / rate, NULL, NULL, error);
+    int64_t free_ms = s_disk_free_ms_locked (self);
+    if (status == SH_OK && free_ms > 0)
+        status = sh_esession_wait_locked (session, "BACKUPIO", free_ms, NULL, NULL, error);
     if (status == SH_OK && !s_not_held (self))
         status = sh_esession_wait_locked (session, "BACKUPIO", -1, s_not_held, self, error);
     sh_unlock_instance (session->instance);
@@ -205,7 +223,6 @@ sh_status_t
 sh_writer_begin (sh_writer_t *self, sh_backup_header_t *header, sh_error_t *error)
 {
     sh_status_t status = SH_OK;
-    self->began_ms = sh_now_ms ();
     header->position = self->position;
     header->family_count = self->file_count;
     memcpy (header->media_guid, self->media.guid, 16);

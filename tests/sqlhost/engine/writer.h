@@ -20,10 +20,10 @@ typedef struct {
     uint8_t pending_type;
     uint32_t sequence;
     int64_t raw, stored; /* bytes of data chunks so far */
-    int64_t began_ms;
-    int64_t written;    /* all bytes, for the faults */
-    int64_t hold_after; /* the fault as it was when the backup began */
-    bool drop;          /* the fault: this session is dropped after its first chunk */
+    int64_t charged;     /* of `written`: the disk's time for it is taken */
+    int64_t written;     /* all bytes, for the faults */
+    int64_t hold_after;  /* the fault as it was when the backup began */
+    bool drop;           /* the fault: this session is dropped after its first chunk */
 } sh_writer_t;
 
 /*  Opens, and finds out whether to append. 3201, 3242, 3266, 3098, 3132. */
