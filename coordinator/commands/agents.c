@@ -55,10 +55,10 @@ s_ask (state_t *self)
         Btsmark__Status status = BTSMARK__STATUS__INIT;
         envelope.body_case = BTSMARK__ENVELOPE__BODY_STATUS;
         envelope.status = &status;
-        bm_order_t order = {
+        bm_delivery_t how = {
             .deadline_ms = STATUS_DEADLINE_MS, .on_answer = s_on_status, .argument = self};
         self->waiting++;
-        bm_agents_order (self->agents, i, &envelope, &order);
+        bm_agents_order (self->agents, i, &envelope, &how);
     }
     while (self->waiting)
         bm_agents_wait (self->agents, 1000, -1);

@@ -470,22 +470,22 @@ s_order_start (bm_agents_t *self, order_t *order)
 
 uint64_t
 bm_agents_order (bm_agents_t *self, size_t agent, Btsmark__Envelope *envelope,
-                 const bm_order_t *order)
+                 const bm_delivery_t *how)
 {
     agent_t *it = self->agents[agent];
     int64_t now_ms = bm_clock_mono_ms ();
-    int64_t valid_ms = order->valid_ms ? order->valid_ms : VALID_MS;
+    int64_t valid_ms = how->valid_ms ? how->valid_ms : VALID_MS;
     envelope->start_id = it->start_id;
-    envelope->round = order->round;
+    envelope->round = how->round;
     envelope->expires_agent_ms = (uint64_t)(now_ms + it->clock_ahead_ms + valid_ms);
     order_t *made = s_order_new (self, agent, envelope);
-    made->on_answer = order->on_answer;
-    made->on_progress = order->on_progress;
-    made->argument = order->argument;
-    if (order->deadline_ms)
-        made->deadline_at_ms = now_ms + order->deadline_ms;
-    if (order->silent_ms)
-        made->silent_ms = order->silent_ms;
+    made->on_answer = how->on_answer;
+    made->on_progress = how->on_progress;
+    made->argument = how->argument;
+    if (how->deadline_ms)
+        made->deadline_at_ms = now_ms + how->deadline_ms;
+    if (how->silent_ms)
+        made->silent_ms = how->silent_ms;
     if (!it->greeted && !made->failure) {
         made->failure = bm_alloc (sizeof *made->failure);
         *made->failure = it->error;

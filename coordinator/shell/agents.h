@@ -66,7 +66,8 @@ void bm_agents_forget_greetings (bm_agents_t *self, const void *argument);
 /*  Greets all that have no greeting yet and waits until each has answered or failed. */
 void bm_agents_greet_all (bm_agents_t *self, int64_t deadline_ms);
 
-typedef struct bm_order {
+/*  How an order is sent, and who hears what came of it. */
+typedef struct bm_delivery {
     uint32_t round;   /* 0 outside a round */
     int64_t valid_ms; /* the agent must have begun it within this time, else it refuses; 0 = 30 s */
     int64_t
@@ -76,12 +77,12 @@ typedef struct bm_order {
     bm_agents_answer_fn *on_answer;
     bm_agents_progress_fn *on_progress; /* may be NULL */
     void *argument;
-} bm_order_t;
+} bm_delivery_t;
 
 /*  Sends the order whose body `envelope` holds (borrowed for the call; the rest of the envelope is filled in here).
  *  Returns its operation id. A failure is reported through on_answer like any other. */
 uint64_t bm_agents_order (bm_agents_t *self, size_t agent, Btsmark__Envelope *envelope,
-                          const bm_order_t *order);
+                          const bm_delivery_t *how);
 /*  No callback any more for this order, and no resend. It may still take effect at the agent. */
 void bm_agents_forget (bm_agents_t *self, uint64_t operation_id);
 size_t bm_agents_open_orders (const bm_agents_t *self);

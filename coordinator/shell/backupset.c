@@ -178,13 +178,13 @@ s_order (job_t *job)
     backup.context = (char *)work->context;
     envelope.body_case = BTSMARK__ENVELOPE__BODY_BACKUP;
     envelope.backup = &backup;
-    bm_order_t order = {.valid_ms = BACKUP_VALID_MS,
-                        .silent_ms = work->settings->agent_timeout_ms,
-                        .on_answer = s_on_done,
-                        .on_progress = s_on_progress,
-                        .argument = job};
+    bm_delivery_t how = {.valid_ms = BACKUP_VALID_MS,
+                         .silent_ms = work->settings->agent_timeout_ms,
+                         .on_answer = s_on_done,
+                         .on_progress = s_on_progress,
+                         .argument = job};
     self->running++;
-    job->operation = bm_agents_order (work->agents, instance->agent, &envelope, &order);
+    job->operation = bm_agents_order (work->agents, instance->agent, &envelope, &how);
 }
 
 bm_backupset_t *
@@ -353,10 +353,9 @@ bm_backupset_cancel (bm_backupset_t *self, const char *reason)
         cancel.reason = (char *)reason;
         envelope.body_case = BTSMARK__ENVELOPE__BODY_CANCEL;
         envelope.cancel = &cancel;
-        bm_order_t order = {.deadline_ms = CANCEL_DEADLINE_MS};
+        bm_delivery_t how = {.deadline_ms = CANCEL_DEADLINE_MS};
         bm_agents_order (self->work->agents,
-                         self->topology->instances[s_place (job)->instance].agent, &envelope,
-                         &order);
+                         self->topology->instances[s_place (job)->instance].agent, &envelope, &how);
     }
 }
 

@@ -88,15 +88,15 @@ s_give (member_t *member, Btsmark__Envelope *envelope, Btsmark__Envelope__BodyCa
         bm_action_kind_t kind, int64_t valid_ms)
 {
     driver_t *self = member->driver;
-    bm_order_t order = {.round = self->in->number, .valid_ms = valid_ms};
-    order.on_answer = s_on_answer;
-    order.argument = member;
+    bm_delivery_t how = {.round = self->in->number, .valid_ms = valid_ms};
+    how.on_answer = s_on_answer;
+    how.argument = member;
     if (member->operation)
         bm_agents_forget (self->work->agents, member->operation);
     envelope->body_case = body;
     member->order = kind;
     member->operation = bm_agents_order (self->work->agents,
-                                         s_instance (self, member->index)->agent, envelope, &order);
+                                         s_instance (self, member->index)->agent, envelope, &how);
 }
 
 static void
@@ -229,7 +229,7 @@ s_send_prove (member_t *member)
 /*  One PREPARE for an instance; the caller frees nothing. */
 static uint64_t
 s_order_prepare (bm_work_t *work, size_t index, bm_set_type_t type, bool will_mark,
-                 const bm_order_t *order)
+                 const bm_delivery_t *how)
 {
     const bm_topology_instance_t *instance = &work->topology->instances[index];
     Btsmark__Envelope envelope = BTSMARK__ENVELOPE__INIT;
@@ -251,7 +251,7 @@ s_order_prepare (bm_work_t *work, size_t index, bm_set_type_t type, bool will_ma
     prepare.will_mark = will_mark;
     envelope.body_case = BTSMARK__ENVELOPE__BODY_PREPARE;
     envelope.prepare = &prepare;
-    uint64_t operation = bm_agents_order (work->agents, instance->agent, &envelope, order);
+    uint64_t operation = bm_agents_order (work->agents, instance->agent, &envelope, how);
     free (prepare.databases);
     free (targets);
     return operation;
@@ -261,15 +261,15 @@ static void
 s_send_prepare (member_t *member)
 {
     driver_t *self = member->driver;
-    bm_order_t order = {.round = self->in->number,
-                        .valid_ms = self->work->settings->prepare_deadline_ms,
-                        .silent_ms = self->work->settings->prepare_deadline_ms,
-                        .on_answer = s_on_answer,
-                        .argument = member};
+    bm_delivery_t how = {.round = self->in->number,
+                         .valid_ms = self->work->settings->prepare_deadline_ms,
+                         .silent_ms = self->work->settings->prepare_deadline_ms,
+                         .on_answer = s_on_answer,
+                         .argument = member};
     if (member->operation)
         bm_agents_forget (self->work->agents, member->operation);
     member->order = BM_ACTION_SEND_PREPARE;
-    member->operation = s_order_prepare (self->work, member->index, BM_SET_LOG, true, &order);
+    member->operation = s_order_prepare (self->work, member->index, BM_SET_LOG, true, &how);
 }
 
 /* ---- answers ----------------------------------------------------------------------------------------------------- */
@@ -841,12 +841,12 @@ bm_driver_prepare (bm_work_t *work, bm_set_type_t type, bm_error_t *errors)
     poll_t *polls = bm_alloc ((count + 1) * sizeof *polls);
     for (size_t i = 0; i < count; i++) {
         polls[i] = (poll_t){work, errors ? &errors[i] : NULL, &open, i, 0};
-        bm_order_t order = {.valid_ms = work->settings->prepare_deadline_ms,
-                            .deadline_ms = work->settings->prepare_deadline_ms,
-                            .silent_ms = work->settings->prepare_deadline_ms,
-                            .on_answer = s_on_vote,
-                            .argument = &polls[i]};
-        polls[i].operation = s_order_prepare (work, i, type, false, &order);
+        bm_delivery_t how = {.valid_ms = work->settings->prepare_deadline_ms,
+                             .deadline_ms = work->settings->prepare_deadline_ms,
+                             .silent_ms = work->settings->prepare_deadline_ms,
+                             .on_answer = s_on_vote,
+                             .argument = &polls[i]};
+        polls[i].operation = s_order_prepare (work, i, type, false, &how);
     }
     while (open && !bm_work_wait (work, 1000))
         bm_work_probe (work, false);

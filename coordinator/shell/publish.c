@@ -151,11 +151,11 @@ s_send (target_t *target, const char *file_name, const char *text, size_t size,
         write.sha256.len = BM_DIGEST_BYTES;
         envelope.body_case = BTSMARK__ENVELOPE__BODY_WRITE_MANIFEST;
         envelope.write_manifest = &write;
-        bm_order_t order = {
+        bm_delivery_t how = {
             .deadline_ms = WRITE_DEADLINE_MS, .on_answer = s_on_written, .argument = target};
         target->waiting++;
         target->operations[part] =
-            bm_agents_order (target->work->agents, instance->agent, &envelope, &order);
+            bm_agents_order (target->work->agents, instance->agent, &envelope, &how);
     }
 }
 

@@ -159,12 +159,12 @@ s_ask (settling_t *self, size_t index)
     question_t *question = &self->questions[index];
     *question = (question_t){.settling = self, .instance = index};
     int64_t deadline_ms = work->settings->settle_wait_ms + ANSWER_MS;
-    bm_order_t order = {.deadline_ms = deadline_ms,
-                        .silent_ms = deadline_ms,
-                        .on_answer = s_on_settled,
-                        .argument = question};
+    bm_delivery_t how = {.deadline_ms = deadline_ms,
+                         .silent_ms = deadline_ms,
+                         .on_answer = s_on_settled,
+                         .argument = question};
     self->waiting++;
-    question->operation = bm_agents_order (work->agents, instance->agent, &envelope, &order);
+    question->operation = bm_agents_order (work->agents, instance->agent, &envelope, &how);
     free (settle.databases);
     free (settle.marks);
 }

@@ -163,12 +163,12 @@ s_order (fixture_t *fixture, heard_t *heard, int64_t deadline_ms)
     Btsmark__Status status = BTSMARK__STATUS__INIT;
     envelope.body_case = BTSMARK__ENVELOPE__BODY_STATUS;
     envelope.status = &status;
-    bm_order_t order = {.valid_ms = 2000,
-                        .deadline_ms = deadline_ms,
-                        .on_answer = s_on_answer,
-                        .on_progress = s_on_progress,
-                        .argument = heard};
-    return bm_agents_order (fixture->agents, 0, &envelope, &order);
+    bm_delivery_t how = {.valid_ms = 2000,
+                         .deadline_ms = deadline_ms,
+                         .on_answer = s_on_answer,
+                         .on_progress = s_on_progress,
+                         .argument = heard};
+    return bm_agents_order (fixture->agents, 0, &envelope, &how);
 }
 
 static void
