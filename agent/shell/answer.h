@@ -39,6 +39,10 @@ typedef union bm_body {
     Btsmark__ManifestWritten *manifest_written;
     Btsmark__Cancelled *cancelled;
     Btsmark__StatusReport *status_report;
+    Btsmark__Inspected *inspected;
+    Btsmark__FilesMeasured *files_measured;
+    Btsmark__FilesDeleted *files_deleted;
+    Btsmark__MarksTrimmed *marks_trimmed;
     Btsmark__Progress *progress;
     Btsmark__Refused *refused;
 } bm_body_t;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/shell/greet.h"
+#include "agent/shell/inspect.h"
 #include "agent/shell/instance.h"
 #include "agent/shell/path.h"
 #include "agent/shell/prepare.h"
@@ -17,6 +18,7 @@
 #include "common/log.h"
 
 #define S_LOG_EVERY_MS 10000
+#define S_ALONE        4 /* tasks with a session of their own, of one instance */
 
 /*  ---- what an order is ---- */
 
@@ -41,6 +43,8 @@ static const s_kind_t s_kinds[] = {
     {BTSMARK__ENVELOPE__BODY_BACKUP, BM_ORDER_BACKUP, true},
     {BTSMARK__ENVELOPE__BODY_SETTLE, BM_ORDER_SETTLE, true},
     {BTSMARK__ENVELOPE__BODY_WRITE_MANIFEST, BM_ORDER_BACKUP, true},
+    /*  These only look: as STATUS they pass whatever run or round is going on, and change no epoch. */
+    {BTSMARK__ENVELOPE__BODY_INSPECT, BM_ORDER_STATUS, true},
 };
 
 static const s_kind_t *
@@ -50,6 +54,13 @@ s_kind (const Btsmark__Envelope *order)
         if (s_kinds[i].body == order->body_case)
             return &s_kinds[i];
     return NULL;
+}
+
+/*  Orders whose work has a session of its own. */
+static bool
+s_is_alone (Btsmark__Envelope__BodyCase body)
+{
+    return body == BTSMARK__ENVELOPE__BODY_INSPECT;
 }
 
 static bm_duty_t
@@ -398,6 +409,19 @@ s_settle_work (bm_job_t *job)
     task->body.settled = bm_settle_run (&settle, task->order->settle);
 }
 
+static void
+s_inspect_work (bm_job_t *job)
+{
+    bm_task_t *task = job->data;
+    bm_error_t error = {0};
+    bm_inspect_t inspect = {.instance = task->instance->config,
+                            .start_id = task->agent->start_id,
+                            .sql = bm_task_sql (task, &error),
+                            .error = &error};
+    task->kind = BTSMARK__ENVELOPE__BODY_INSPECTED;
+    task->body.inspected = bm_inspect_run (&inspect, task->order->inspect);
+}
+
 static Btsmark__ManifestWritten *
 s_manifest_written (const char *file, const bm_error_t *error)
 {
@@ -467,6 +491,28 @@ s_do_manifest (bm_agent_t *agent, bm_instance_t *instance, bm_operation_t *opera
     free (folder);
 }
 
+/*  Tasks with a session of their own, at most S_ALONE of them on an instance: each is a login in SQL Server. */
+static void
+s_do_alone (bm_agent_t *agent, bm_instance_t *instance, bm_operation_t *operation,
+            const char *context, bm_job_fn *work)
+{
+    size_t others = 0;
+    bm_operation_t **running = bm_operations_list_running (agent->operations);
+    for (size_t i = 0; running[i]; i++)
+        if (running[i] != operation && running[i]->work && s_is_alone (running[i]->kind) &&
+            bm_agent_find_instance (agent, bm_orders_instance (running[i]->order)) == instance)
+            others++;
+    free (running);
+    if (others < S_ALONE) {
+        bm_task_submit_alone (bm_task_new (agent, instance, operation), context, work);
+        return;
+    }
+    bm_error_t error = {0};
+    bm_fail (&error, BM_BUSY, "%s: %zu orders that look or clean up run already",
+             instance->config->name, others);
+    bm_agent_refuse (agent, operation, BTSMARK__REFUSED__WHY__BUSY, &error);
+}
+
 static void
 s_submit_settle (bm_agent_t *agent, bm_instance_t *instance, bm_operation_t *operation)
 {
@@ -508,6 +554,10 @@ bm_orders_do (bm_agent_t *agent, bm_instance_t *instance, bm_operation_t *operat
         case BTSMARK__ENVELOPE__BODY_WRITE_MANIFEST:
             s_do_manifest (agent, instance, operation);
             break;
+        case BTSMARK__ENVELOPE__BODY_INSPECT:
+            s_do_alone (agent, instance, operation, operation->order->inspect->context,
+                        s_inspect_work);
+            break;
         default:
             bm_require (false);
     }
@@ -546,6 +596,7 @@ bm_orders_cancel (bm_agent_t *agent, bm_operation_t *operation, const char *why)
         case BTSMARK__ENVELOPE__BODY_PREPARE:
         case BTSMARK__ENVELOPE__BODY_PROVE:
         case BTSMARK__ENVELOPE__BODY_SETTLE:
+        case BTSMARK__ENVELOPE__BODY_INSPECT:
             if (!operation->work)
                 return false;
             snprintf (operation->why_cancelled, sizeof operation->why_cancelled, "%.150s", why);

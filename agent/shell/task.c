@@ -30,6 +30,8 @@ s_done (bm_job_t *job)
         bm_agent_refuse (self->agent, self->operation, BTSMARK__REFUSED__WHY__STOPPING, &error);
     }
     bm_operation_unpin (self->operation);
+    if (self->own_session)
+        bm_session_end (&self->session);
     bm_manifest_whole_destroy (&self->manifest);
     free (self);
 }
@@ -40,6 +42,14 @@ bm_task_submit (bm_task_t *self, bm_session_t *session, bm_job_fn *work)
     self->session = session;
     self->job = (bm_job_t){.work = work, .done = s_done, .data = self};
     bm_session_submit (session, &self->job);
+}
+
+void
+bm_task_submit_alone (bm_task_t *self, const char *context, bm_job_fn *work)
+{
+    self->own_session = true;
+    bm_task_submit (self, bm_session_new (self->agent->sessions, self->instance->config, context),
+                    work);
 }
 
 bm_sql_t *
