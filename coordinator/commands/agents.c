@@ -242,7 +242,8 @@ s_agents (const bm_options_t *options)
 }
 
 const bm_command_t bm_command_agents = {
-    "agents", "does every agent answer, and its SQL Server?",
+    "agents",
+    "does every agent answer, and its SQL Server?",
     "btsmark agents: greets every agent of btsmark.ini at once and shows for each whether it "
     "answers, its\n"
     "version, how far its clock is off, what this coordinator's key may do there, the SQL Server "
@@ -253,4 +254,7 @@ const bm_command_t bm_command_agents = {
     "Examples:\n"
     "  btsmark agents            after installing, and whenever a run says UNREACHABLE or REFUSED\n"
     "  btsmark agents --json     for a monitor; the exit code is that of the most severe error\n",
-    BM_TAKES_JSON, s_agents};
+    BM_TAKES_JSON,
+    s_agents,
+    NULL,
+    NULL};

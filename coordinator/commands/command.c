@@ -67,26 +67,39 @@ bm_command_job (const bm_options_t *options, const char *name, int kind)
 /* ---- help -------------------------------------------------------------------------------------------------------- */
 
 static void
+s_help_line (const char *option, const char *text)
+{
+    printf ("  %-19s %s\n", option, text);
+}
+
+static void
+s_help_own (const bm_command_t *command)
+{
+    for (const bm_option_t *own = command->options; own && own->name; own++) {
+        char *text = own->value ? bm_format ("--%s %s", own->name, own->value)
+                                : bm_format ("--%s", own->name);
+        s_help_line (text, own->help);
+        free (text);
+    }
+}
+
+static void
 s_help (const bm_command_t *command)
 {
     printf ("%s\nOptions:\n", command->help);
+    s_help_own (command);
     if (command->takes & BM_TAKES_JSON)
-        puts ("  --json              one JSON object on stdout, also on failure");
+        s_help_line ("--json", "one JSON object on stdout, also on failure");
     if (command->takes & BM_TAKES_EVENTS)
-        puts ("  --events            what happens, as JSON lines on stderr");
+        s_help_line ("--events", "what happens, as JSON lines on stderr");
     if (command->takes & BM_TAKES_QUIET)
-        puts ("  -q, --quiet         no progress lines on stderr");
-    if (command->takes & BM_TAKES_SETS)
-        puts ("  --sets N            the newest N sets (20)");
-    if (command->takes & BM_TAKES_FILES)
-        puts ("  --files             each file of each set");
-    if (command->takes & BM_TAKES_NAME)
-        puts ("  --name NAME         whose key it is, for people");
+        s_help_line ("-q, --quiet", "no progress lines on stderr");
     if (!(command->takes & BM_TAKES_NO_CONFIG))
-        puts ("  -c, --config FILE   configuration; else $BTSMARK_CONFIG, else " BM_CONFIG_DEFAULT);
-    puts ("  --log-level LEVEL   error, warning (the default), info or debug, on stderr\n"
-          "  -h, --help          this page\n"
-          "  --version           the version of btsmark");
+        s_help_line ("-c, --config FILE",
+                     "configuration; else $BTSMARK_CONFIG, else " BM_CONFIG_DEFAULT);
+    s_help_line ("--log-level LEVEL", "error, warning (the default), info or debug, on stderr");
+    s_help_line ("-h, --help", "this page");
+    s_help_line ("--version", "the version of btsmark");
 }
 
 /* ---- options ----------------------------------------------------------------------------------------------------- */
@@ -94,50 +107,129 @@ s_help (const bm_command_t *command)
 enum {
     OPTION_JSON = 256,
     OPTION_EVENTS,
-    OPTION_SETS,
-    OPTION_FILES,
-    OPTION_NAME,
     OPTION_LEVEL,
-    OPTION_VERSION
+    OPTION_VERSION,
+    OPTION_OWN, /* the first of the command's own */
+    OPTION_COMMON_COUNT = 7
 };
 
-static const struct option s_long_options[] = {{"json", no_argument, NULL, OPTION_JSON},
-                                               {"events", no_argument, NULL, OPTION_EVENTS},
-                                               {"quiet", no_argument, NULL, 'q'},
-                                               {"sets", required_argument, NULL, OPTION_SETS},
-                                               {"files", no_argument, NULL, OPTION_FILES},
-                                               {"name", required_argument, NULL, OPTION_NAME},
-                                               {"config", required_argument, NULL, 'c'},
-                                               {"log-level", required_argument, NULL, OPTION_LEVEL},
-                                               {"help", no_argument, NULL, 'h'},
-                                               {"version", no_argument, NULL, OPTION_VERSION},
-                                               {NULL, 0, NULL, 0}};
+static const struct option s_common[OPTION_COMMON_COUNT] = {
+    {"json", no_argument, NULL, OPTION_JSON},
+    {"events", no_argument, NULL, OPTION_EVENTS},
+    {"quiet", no_argument, NULL, 'q'},
+    {"config", required_argument, NULL, 'c'},
+    {"log-level", required_argument, NULL, OPTION_LEVEL},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, OPTION_VERSION}};
 
-static bm_status_t
-s_count (const char *text, size_t *value, bm_error_t *error)
+static size_t
+s_own_count (const bm_command_t *command)
+{
+    size_t count = 0;
+    while (command->options && command->options[count].name)
+        count++;
+    bm_require (count <= BM_OPTIONS_OWN_MAX);
+    return count;
+}
+
+/*  The common options and the command's own, for getopt_long. */
+static void
+s_long_options (const bm_command_t *command,
+                struct option table[OPTION_COMMON_COUNT + BM_OPTIONS_OWN_MAX + 1])
+{
+    size_t count = s_own_count (command);
+    memcpy (table, s_common, sizeof s_common);
+    for (size_t i = 0; i < count; i++) {
+        int argument = command->options[i].kind == BM_OPTION_FLAG ? no_argument : required_argument;
+        table[OPTION_COMMON_COUNT + i] =
+            (struct option){command->options[i].name, argument, NULL, OPTION_OWN + (int)i};
+    }
+    table[OPTION_COMMON_COUNT + count] = (struct option){NULL, 0, NULL, 0};
+}
+
+static bool
+s_count (const char *text, size_t *value)
 {
     char *end = NULL;
     long number = strtol (text, &end, 10);
-    if (*end || end == text || number < 1 || number > 100000)
-        return bm_fail (error, BM_USAGE, "--sets %s: a number from 1 to 100000 is needed", text);
+    if (*end || end == text || number < 1 || number > BM_OPTION_COUNT_MAX)
+        return false;
     *value = (size_t)number;
+    return true;
+}
+
+static bm_status_t
+s_take_own (const bm_option_t *own, const char **value, bm_error_t *error)
+{
+    size_t number = 0;
+    if (*value)
+        return bm_fail (error, BM_USAGE, "--%s is given twice", own->name);
+    if (own->kind == BM_OPTION_COUNT && !s_count (optarg, &number))
+        return bm_fail (error, BM_USAGE, "--%s %s: a number from 1 to %d is needed", own->name,
+                        optarg, BM_OPTION_COUNT_MAX);
+    if (own->kind == BM_OPTION_TEXT && !*optarg)
+        return bm_fail (error, BM_USAGE, "--%s needs %s, not nothing", own->name, own->value);
+    *value = own->kind == BM_OPTION_FLAG ? "" : optarg;
+    return BM_OK;
+}
+
+static size_t
+s_own (const bm_options_t *options, const char *name)
+{
+    size_t count = s_own_count (options->command), i = 0;
+    while (i < count && strcmp (options->command->options[i].name, name) != 0)
+        i++;
+    bm_require (i < count);
+    return i;
+}
+
+bool
+bm_option_given (const bm_options_t *options, const char *name)
+{
+    return options->own[s_own (options, name)] != NULL;
+}
+
+const char *
+bm_option_text (const bm_options_t *options, const char *name)
+{
+    return options->own[s_own (options, name)];
+}
+
+size_t
+bm_option_count (const bm_options_t *options, const char *name, size_t otherwise)
+{
+    const char *text = bm_option_text (options, name);
+    if (text)
+        bm_require (s_count (text, &otherwise));
+    return otherwise;
+}
+
+static bm_status_t
+s_bound (const bm_command_t *command, int option, bm_error_t *error)
+{
+    static const struct {
+        int option;
+        unsigned takes;
+        const char *name;
+    } bound[] = {{OPTION_JSON, BM_TAKES_JSON, "--json"},
+                 {OPTION_EVENTS, BM_TAKES_EVENTS, "--events"},
+                 {'q', BM_TAKES_QUIET, "--quiet"}};
+    for (size_t i = 0; i < sizeof bound / sizeof *bound; i++)
+        if (bound[i].option == option && !(command->takes & bound[i].takes))
+            return bm_fail (error, BM_USAGE, "%s does not take %s", command->name, bound[i].name);
+    if (option == 'c' && (command->takes & BM_TAKES_NO_CONFIG))
+        return bm_fail (error, BM_USAGE, "%s does not take -c", command->name);
     return BM_OK;
 }
 
 static bm_status_t
 s_take (const bm_command_t *command, int option, bm_options_t *options, bm_error_t *error)
 {
-    static const struct {
-        int option;
-        unsigned takes;
-        const char *name;
-    } bound[] = {
-        {OPTION_JSON, BM_TAKES_JSON, "--json"},    {OPTION_EVENTS, BM_TAKES_EVENTS, "--events"},
-        {'q', BM_TAKES_QUIET, "--quiet"},          {OPTION_SETS, BM_TAKES_SETS, "--sets"},
-        {OPTION_FILES, BM_TAKES_FILES, "--files"}, {OPTION_NAME, BM_TAKES_NAME, "--name"}};
-    for (size_t i = 0; i < sizeof bound / sizeof *bound; i++)
-        if (bound[i].option == option && !(command->takes & bound[i].takes))
-            return bm_fail (error, BM_USAGE, "%s does not take %s", command->name, bound[i].name);
+    if (s_bound (command, option, error) != BM_OK)
+        return error->status;
+    if (option >= OPTION_OWN)
+        return s_take_own (&command->options[option - OPTION_OWN],
+                           &options->own[option - OPTION_OWN], error);
     bm_log_level_t level;
     switch (option) {
         case OPTION_JSON:
@@ -149,17 +241,7 @@ s_take (const bm_command_t *command, int option, bm_options_t *options, bm_error
         case 'q':
             options->quiet = true;
             return BM_OK;
-        case OPTION_SETS:
-            return s_count (optarg, &options->sets, error);
-        case OPTION_FILES:
-            options->files = true;
-            return BM_OK;
-        case OPTION_NAME:
-            options->name = optarg;
-            return BM_OK;
         case 'c':
-            if (command->takes & BM_TAKES_NO_CONFIG)
-                return bm_fail (error, BM_USAGE, "%s does not take -c", command->name);
             options->config = optarg;
             return BM_OK;
         case OPTION_LEVEL:
@@ -175,10 +257,10 @@ s_take (const bm_command_t *command, int option, bm_options_t *options, bm_error
 }
 
 static void
-s_defaults (bm_options_t *options)
+s_defaults (const bm_command_t *command, bm_options_t *options)
 {
     const char *environment = getenv ("BTSMARK_CONFIG");
-    *options = (bm_options_t){.sets = 20};
+    *options = (bm_options_t){.command = command};
     options->config = environment && *environment ? environment : BM_CONFIG_DEFAULT;
 }
 
@@ -186,13 +268,11 @@ static bm_status_t
 s_arguments (const bm_command_t *command, int argc, char **argv, bm_options_t *options,
              bm_error_t *error)
 {
-    bool wanted = (command->takes & BM_TAKES_FILE) != 0;
-    if (wanted && optind + 1 == argc) {
-        options->file = argv[optind];
-        return BM_OK;
-    }
-    if (wanted)
-        return bm_fail (error, BM_USAGE, "%s needs the name of one file", command->name);
+    bool needed = command->argument && command->argument[0] != '[';
+    if (needed && optind + 1 != argc)
+        return bm_fail (error, BM_USAGE, "%s needs one %s", command->name, command->argument);
+    if (command->argument && optind < argc)
+        options->argument = argv[optind++];
     if (optind < argc)
         return bm_fail (error, BM_USAGE, "%s does not take \"%s\"", command->name, argv[optind]);
     return BM_OK;
@@ -203,7 +283,9 @@ bm_command_call (const bm_command_t *command, int argc, char **argv)
 {
     bm_options_t options;
     bm_error_t error = {0};
-    s_defaults (&options);
+    struct option table[OPTION_COMMON_COUNT + BM_OPTIONS_OWN_MAX + 1];
+    s_defaults (command, &options);
+    s_long_options (command, table);
     /*  Wrong options are told as JSON too when that was asked for anywhere. */
     bool json = false;
     for (int i = 1; i < argc; i++)
@@ -212,7 +294,7 @@ bm_command_call (const bm_command_t *command, int argc, char **argv)
     opterr = 0;
     int option;
     while (error.status == BM_OK &&
-           (option = getopt_long (argc, argv, ":c:qh", s_long_options, NULL)) != -1) {
+           (option = getopt_long (argc, argv, ":c:qh", table, NULL)) != -1) {
         if (option == 'h') {
             s_help (command);
             return 0;

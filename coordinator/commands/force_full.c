@@ -27,11 +27,15 @@ s_force_full (const bm_options_t *options)
 }
 
 const bm_command_t bm_command_force_full = {
-    "force-full", "have the next run take a full backup",
+    "force-full",
+    "have the next run take a full backup",
     "btsmark force-full: sets ForceFull in adm_BackupSettings (BizTalk's sp_ForceFullBackup), so "
     "that the\n"
     "next `btsmark run` takes a full backup of every database, whatever the schedule says.\n"
     "\n"
     "Example:\n"
     "  btsmark force-full        after adding a database to adm_OtherBackupDatabases\n",
-    BM_TAKES_JSON, s_force_full};
+    BM_TAKES_JSON,
+    s_force_full,
+    NULL,
+    NULL};

@@ -9,7 +9,8 @@ s_full (const bm_options_t *options)
 }
 
 const bm_command_t bm_command_full = {
-    "full", "a full backup of every database of the group, now",
+    "full",
+    "a full backup of every database of the group, now",
     "btsmark full: a full backup of every database now, whether it is due or not, and nothing "
     "else.\n"
     "\n"
@@ -19,4 +20,7 @@ const bm_command_t bm_command_full = {
     "\n"
     "Example:\n"
     "  btsmark full              after adding a database to the group\n",
-    BM_TAKES_JSON | BM_TAKES_EVENTS | BM_TAKES_QUIET, s_full};
+    BM_TAKES_JSON | BM_TAKES_EVENTS | BM_TAKES_QUIET,
+    s_full,
+    NULL,
+    NULL};

@@ -86,11 +86,18 @@ s_warn (state_t *self, const char *what, const bm_error_t *error)
         self->warning = bm_format ("%s: %s", what, error->text);
 }
 
+static size_t
+s_limit (const bm_options_t *options)
+{
+    return bm_option_count (options, "sets", 20);
+}
+
 /*  Either of the two is enough: after a disaster only one may be left. */
 static bool
 s_open (state_t *self, const bm_options_t *options, bm_error_t *error)
 {
     bm_error_t other = {0};
+    size_t limit = s_limit (options);
     self->settings = bm_settings_load (options->config, error);
     if (!self->settings || bm_sql_init (error) != BM_OK)
         return false;
@@ -98,10 +105,10 @@ s_open (state_t *self, const bm_options_t *options, bm_error_t *error)
     if (!self->catalogue)
         s_warn (self, "the catalogue cannot be read; sizes and outcomes are missing", &other);
     self->management = bm_management_open (self->settings, error);
-    if (self->management && bm_history_sets (self->management, options->sets, &self->sets,
-                                             &self->set_count, error) != BM_OK)
+    if (self->management &&
+        bm_history_sets (self->management, limit, &self->sets, &self->set_count, error) != BM_OK)
         bm_management_close (&self->management);
-    if (self->catalogue && bm_catalogue_sets (self->catalogue, options->sets, &self->known,
+    if (self->catalogue && bm_catalogue_sets (self->catalogue, limit, &self->known,
                                               &self->known_count, &other) != BM_OK)
         s_warn (self, "the catalogue cannot be read; sizes and outcomes are missing", &other);
     if (!self->management && self->catalogue) {
@@ -251,7 +258,7 @@ s_print (const state_t *self, const bm_options_t *options)
                 time ? time : "", width, s_mark (entry), outcome ? outcome : "-",
                 s_complete (entry) ? "yes" : "NO", databases,
                 bm_progress_bytes (s_bytes (entry), bytes));
-        if (options->files)
+        if (bm_option_given (options, "files"))
             s_print_files (entry);
         else if (i == 0)
             s_print_locations (entry);
@@ -328,7 +335,7 @@ s_history (const bm_options_t *options)
     state_t self = {0};
     bm_error_t error = {0};
     int code = 0;
-    if (!s_open (&self, options, &error) || s_join (&self, options->sets, &error) != BM_OK)
+    if (!s_open (&self, options, &error) || s_join (&self, s_limit (options), &error) != BM_OK)
         code = bm_command_fail (options, "history", &error);
     else if (options->json)
         bm_command_print_json (s_json (&self));
@@ -338,8 +345,14 @@ s_history (const bm_options_t *options)
     return code;
 }
 
+static const bm_option_t s_own_options[] = {
+    {"sets", BM_OPTION_COUNT, "N", "the newest N sets (20)"},
+    {"files", BM_OPTION_FLAG, NULL, "each file of each set"},
+    {NULL, BM_OPTION_FLAG, NULL, NULL}};
+
 const bm_command_t bm_command_history = {
-    "history", "the backup sets of the group, newest first",
+    "history",
+    "the backup sets of the group, newest first",
     "btsmark history: the backup sets of the group, newest first: from adm_BackupHistory, joined "
     "with what\n"
     "the catalogue knows (what became of the mark, sizes, how many databases the group had).\n"
@@ -352,4 +365,7 @@ const bm_command_t bm_command_history = {
     "  btsmark history                     the newest 20 sets, and where the newest one's files "
     "are\n"
     "  btsmark history --sets 3 --files    each file of the newest 3\n",
-    BM_TAKES_JSON | BM_TAKES_SETS | BM_TAKES_FILES, s_history};
+    BM_TAKES_JSON,
+    s_history,
+    s_own_options,
+    NULL};

@@ -9,7 +9,8 @@ s_run (const bm_options_t *options)
 }
 
 const bm_command_t bm_command_run = {
-    "run", "the job: a full backup if it is due, a mark, log backups, history clean-up",
+    "run",
+    "the job: a full backup if it is due, a mark, log backups, history clean-up",
     "btsmark run: what the scheduler triggers, for example every 15 minutes.\n"
     "\n"
     "Takes BizTalk's backup lock and does the four steps of the \"Backup BizTalk Server\" job over "
@@ -34,4 +35,7 @@ const bm_command_t bm_command_run = {
     "23 a database lacks the mark; 24 in doubt. When several hold, the most severe. After any of "
     "them the\n"
     "next run goes on by itself.\n",
-    BM_TAKES_JSON | BM_TAKES_EVENTS | BM_TAKES_QUIET, s_run};
+    BM_TAKES_JSON | BM_TAKES_EVENTS | BM_TAKES_QUIET,
+    s_run,
+    NULL,
+    NULL};

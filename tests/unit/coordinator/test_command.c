@@ -25,8 +25,17 @@ s_note (const bm_options_t *options)
     return 0;
 }
 
-static const bm_command_t s_command = {"try", "", "help of try\n",
-                                       BM_TAKES_JSON | BM_TAKES_QUIET | BM_TAKES_SETS, s_note};
+static const bm_option_t s_own[] = {{"sets", BM_OPTION_COUNT, "N", "the newest N sets"},
+                                    {"usable", BM_OPTION_FLAG, NULL, "only usable ones"},
+                                    {"until", BM_OPTION_TEXT, "DATE", "for how long"},
+                                    {NULL, BM_OPTION_FLAG, NULL, NULL}};
+
+static const bm_command_t s_command = {
+    "try", "", "help of try\n", BM_TAKES_JSON | BM_TAKES_QUIET, s_note, s_own, NULL};
+static const bm_command_t s_with_argument = {"one",  "",    "help of one\n", BM_TAKES_JSON,
+                                             s_note, s_own, "FILE"};
+static const bm_command_t s_with_choice = {
+    "maybe", "", "help of maybe\n", BM_TAKES_JSON, s_note, s_own, "[SET]"};
 
 /*  Calls it with these arguments; what it writes on stdout goes to *out when that is given. */
 static int
@@ -69,7 +78,48 @@ options_reach_the_command (void **state)
     assert_int_equal (s_runs, 1);
     assert_string_equal (s_seen.config, "x.ini");
     assert_true (s_seen.json && s_seen.quiet && !s_seen.events);
-    assert_int_equal (s_seen.sets, 7);
+    assert_int_equal (bm_option_count (&s_seen, "sets", 20), 7);
+    assert_false (bm_option_given (&s_seen, "usable"));
+    assert_null (bm_option_text (&s_seen, "until"));
+}
+
+static void
+a_command_s_own_options_are_known_by_their_names (void **state)
+{
+    (void)state;
+    assert_int_equal (CALL (NULL, "--usable", "--until=2031-01-01"), 0);
+    assert_true (bm_option_given (&s_seen, "usable"));
+    assert_string_equal (bm_option_text (&s_seen, "until"), "2031-01-01");
+    assert_int_equal (bm_option_count (&s_seen, "sets", 20), 20);
+}
+
+static void
+a_text_that_is_empty_and_an_option_given_twice_are_usage_errors (void **state)
+{
+    (void)state;
+    s_runs = 0;
+    assert_int_equal (CALL (NULL, "--until", ""), 2);
+    assert_int_equal (CALL (NULL, "--until", "a", "--until", "b"), 2);
+    assert_int_equal (CALL (NULL, "--until"), 2);
+    assert_int_equal (s_runs, 0);
+}
+
+static void
+one_argument_is_taken_where_the_command_has_one (void **state)
+{
+    (void)state;
+    const char *arguments[] = {"a", "b"};
+    s_runs = 0;
+    assert_int_equal (s_call (&s_with_argument, NULL, 0, arguments), 2);
+    assert_int_equal (s_call (&s_with_argument, NULL, 2, arguments), 2);
+    assert_int_equal (s_call (&s_with_choice, NULL, 2, arguments), 2);
+    assert_int_equal (s_runs, 0);
+    assert_int_equal (s_call (&s_with_argument, NULL, 1, arguments), 0);
+    assert_string_equal (s_seen.argument, "a");
+    assert_int_equal (s_call (&s_with_choice, NULL, 1, arguments), 0);
+    assert_string_equal (s_seen.argument, "a");
+    assert_int_equal (s_call (&s_with_choice, NULL, 0, arguments), 0);
+    assert_null (s_seen.argument);
 }
 
 static void
@@ -190,6 +240,9 @@ main (void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (options_reach_the_command),
+        cmocka_unit_test (a_command_s_own_options_are_known_by_their_names),
+        cmocka_unit_test (a_text_that_is_empty_and_an_option_given_twice_are_usage_errors),
+        cmocka_unit_test (one_argument_is_taken_where_the_command_has_one),
         cmocka_unit_test (the_environment_names_the_configuration_when_no_option_does),
         cmocka_unit_test (what_the_command_does_not_take_is_a_usage_error),
         cmocka_unit_test (numbers_are_checked_at_their_limits),
