@@ -57,6 +57,23 @@ s_try_file (const char *file)
     return failed;
 }
 
+/*  -1 = not known. */
+static int64_t
+s_room (const char *folder)
+{
+    struct statvfs room;
+    return statvfs (folder, &room) == 0 ? (int64_t)(room.f_bavail * room.f_frsize) : -1;
+}
+
+static bm_status_t
+s_cannot_write (const char *folder, int failed, bm_error_t *error)
+{
+    bm_fail (error, BM_NOT_READY, "the agent cannot write to %s: %s", folder, strerror (failed));
+    bm_error_remedy (error, "make the folder and let the agent's and SQL Server's service accounts "
+                            "write there, or correct backup-path");
+    return BM_NOT_READY;
+}
+
 bm_status_t
 bm_prepare_probe_folder (const char *folder, int64_t *free_bytes, bm_error_t *error)
 {
@@ -67,23 +84,32 @@ bm_prepare_probe_folder (const char *folder, int64_t *free_bytes, bm_error_t *er
     int failed = s_try_file (file);
     free (file);
     free (name);
-    struct statvfs room;
-    if (statvfs (folder, &room) == 0)
-        *free_bytes = (int64_t)(room.f_bavail * room.f_frsize);
-    if (!failed)
+    *free_bytes = s_room (folder);
+    return failed ? s_cannot_write (folder, failed, error) : BM_OK;
+}
+
+bm_status_t
+bm_prepare_look_at_folder (const char *folder, int64_t *free_bytes, bm_error_t *error)
+{
+    *free_bytes = s_room (folder);
+    if (access (folder, W_OK | X_OK) == 0)
         return BM_OK;
-    bm_fail (error, BM_NOT_READY, "the agent cannot write to %s: %s", folder, strerror (failed));
-    bm_error_remedy (error, "make the folder and let the agent's and SQL Server's service accounts "
-                            "write there, or correct backup-path");
-    return BM_NOT_READY;
+    return s_cannot_write (folder, errno, error);
 }
 
 /*  ---- what SQL Server says ---- */
 
-static void
-s_reason (Btsmark__DatabaseFacts *facts, Btsmark__Fault *fault)
+static Btsmark__Fault *
+s_about (const char *topic, Btsmark__Fault *fault)
 {
-    bm_answer_add_fault (&facts->reasons, &facts->n_reasons, fault);
+    bm_answer_text (&fault->topic, topic);
+    return fault;
+}
+
+static void
+s_reason (Btsmark__DatabaseFacts *facts, const char *topic, Btsmark__Fault *fault)
+{
+    bm_answer_add_fault (&facts->reasons, &facts->n_reasons, s_about (topic, fault));
 }
 
 static bm_status_t
@@ -142,26 +168,32 @@ s_judge_state (Btsmark__DatabaseFacts *facts)
 {
     const char *name = facts->name;
     if (strcmp (facts->state, "ONLINE") != 0)
-        s_reason (facts, bm_answer_fault_new (BM_NOT_READY, "database %s is %s, not ONLINE", name,
-                                              facts->state));
+        s_reason (facts, "state",
+                  bm_answer_fault_new (BM_NOT_READY, "database %s is %s, not ONLINE", name,
+                                       facts->state));
     if (facts->read_only)
-        s_reason (facts, bm_answer_fault_new (BM_NOT_READY,
-                                              "database %s is read-only: no mark can be "
-                                              "written in it",
-                                              name));
+        s_reason (facts, "state",
+                  bm_answer_fault_new (BM_NOT_READY,
+                                       "database %s is read-only: no mark can be "
+                                       "written in it",
+                                       name));
     if (facts->in_standby)
-        s_reason (facts, bm_answer_fault_new (BM_NOT_READY, "database %s is in standby", name));
+        s_reason (facts, "state",
+                  bm_answer_fault_new (BM_NOT_READY, "database %s is in standby", name));
     if (*facts->user_access && strcmp (facts->user_access, "MULTI_USER") != 0)
-        s_reason (facts, bm_answer_fault_new (BM_NOT_READY, "database %s is in %s mode", name,
-                                              facts->user_access));
+        s_reason (facts, "state",
+                  bm_answer_fault_new (BM_NOT_READY, "database %s is in %s mode", name,
+                                       facts->user_access));
     if (strcmp (facts->recovery_model, "BULK_LOGGED") == 0)
-        bm_answer_add_fault (&facts->warnings, &facts->n_warnings,
-                             bm_answer_fault_new (BM_WARNINGS,
-                                                  "database %s is in BULK_LOGGED recovery: after a "
-                                                  "bulk load SQL Server drops the mark (3923)",
-                                                  name));
+        bm_answer_add_fault (
+            &facts->warnings, &facts->n_warnings,
+            s_about ("recovery-model",
+                     bm_answer_fault_new (BM_WARNINGS,
+                                          "database %s is in BULK_LOGGED recovery: after a "
+                                          "bulk load SQL Server drops the mark (3923)",
+                                          name)));
     else if (strcmp (facts->recovery_model, "FULL") != 0)
-        s_reason (facts,
+        s_reason (facts, "recovery-model",
                   bm_answer_fault_new (BM_NOT_READY,
                                        "database %s is in %s recovery: its log cannot be backed "
                                        "up; ALTER DATABASE ... SET RECOVERY FULL",
@@ -210,7 +242,7 @@ static void
 s_need (Btsmark__DatabaseFacts *facts, const bm_sql_result_t *result, int set, const char *object)
 {
     if (!s_has (result, set, object))
-        s_reason (facts,
+        s_reason (facts, "procedures",
                   bm_answer_fault_new (BM_NOT_READY,
                                        "database %s has no dbo.%s: run "
                                        "Backup_Setup_All_Procs.sql and Backup_Setup_All_Tables.sql "
@@ -231,7 +263,7 @@ s_look_at_objects (bm_sql_t *sql, const Btsmark__Prepare *order, Btsmark__Databa
         if (status == BM_OK)
             bm_fail (&error, BM_SQL_FAILED, "no answer");
         bm_error_wrap (&error, "database %s cannot be looked at", facts->name);
-        s_reason (facts, bm_answer_fault (&error));
+        s_reason (facts, "sql", bm_answer_fault (&error));
         bm_sql_result_destroy (&result);
         return;
     }
@@ -286,13 +318,14 @@ s_look_at_path (const bm_prepare_t *self, const Btsmark__DatabaseTarget *target,
     facts->free_bytes = -1;
     char *path = bm_prepare_path (self->instance, target->path, &error);
     if (!path) {
-        s_reason (facts, bm_answer_fault (&error));
+        s_reason (facts, "path", bm_answer_fault (&error));
         return;
     }
     bm_answer_text (&facts->path, path);
     if (self->instance->local_files &&
-        bm_prepare_probe_folder (path, &facts->free_bytes, &error) != BM_OK)
-        s_reason (facts, bm_answer_fault (&error));
+        (self->look_only ? bm_prepare_look_at_folder
+                         : bm_prepare_probe_folder) (path, &facts->free_bytes, &error) != BM_OK)
+        s_reason (facts, "path", bm_answer_fault (&error));
     free (path);
 }
 
@@ -305,10 +338,11 @@ s_look_at_database (const bm_prepare_t *self, const Btsmark__Prepare *order,
     while (row < rows && !bm_names_equal (bm_sql_result_text (all, set, row, "name"), facts->name))
         row++;
     if (row == rows) {
-        s_reason (facts, bm_answer_fault_new (BM_NOT_READY,
-                                              "there is no database %s on %s, or the login "
-                                              "may not see it",
-                                              facts->name, self->instance->name));
+        s_reason (facts, "missing",
+                  bm_answer_fault_new (BM_NOT_READY,
+                                       "there is no database %s on %s, or the login "
+                                       "may not see it",
+                                       facts->name, self->instance->name));
         return;
     }
     bm_answer_text (&facts->name, bm_sql_result_text (all, set, row, "name"));
@@ -319,10 +353,11 @@ s_look_at_database (const bm_prepare_t *self, const Btsmark__Prepare *order,
     s_look_at_objects (self->sql, order, facts);
     s_look_at_last_full (self->sql, has_status, facts);
     if (order->set_type == BTSMARK__SET_TYPE__LOG && !facts->has_full)
-        s_reason (facts, bm_answer_fault_new (BM_NOT_READY,
-                                              "database %s has no full backup at the "
-                                              "beginning of its log chain",
-                                              facts->name));
+        s_reason (facts, "no-full",
+                  bm_answer_fault_new (BM_NOT_READY,
+                                       "database %s has no full backup at the "
+                                       "beginning of its log chain",
+                                       facts->name));
 }
 
 /*  ---- the instance as a whole ---- */
@@ -342,11 +377,12 @@ s_look_for_leftovers (const bm_prepare_t *self, Btsmark__Vote *vote)
         if (bm_session_is_leftover (program, self->instance->name, self->start_id))
             bm_answer_add_fault (
                 &vote->reasons, &vote->n_reasons,
-                bm_answer_fault_new (BM_NOT_READY,
-                                     "session %" PRId64
-                                     " of an earlier start of the agent is still "
-                                     "there (%s); the next run ends it",
-                                     bm_sql_result_int (result, set, i, "bm_spid", 0), program));
+                s_about ("leftover-session",
+                         bm_answer_fault_new (
+                             BM_NOT_READY,
+                             "session %" PRId64 " of an earlier start of the agent is still "
+                             "there (%s); the next run ends it",
+                             bm_sql_result_int (result, set, i, "bm_spid", 0), program)));
     }
     bm_sql_result_destroy (&result);
 }
@@ -369,11 +405,12 @@ s_look_for_prepared (const bm_prepare_t *self, Btsmark__Vote *vote)
     if (count > 0)
         bm_answer_add_fault (
             &vote->warnings, &vote->n_warnings,
-            bm_answer_fault_new (BM_WARNINGS,
-                                 "%" PRId64 " distributed transaction(s) on %s have been "
-                                 "prepared for over a minute: the mark's COMMIT waits "
-                                 "for them",
-                                 count, self->instance->name));
+            s_about ("prepared-transactions",
+                     bm_answer_fault_new (BM_WARNINGS,
+                                          "%" PRId64 " distributed transaction(s) on %s have been "
+                                          "prepared for over a minute: the mark's COMMIT waits "
+                                          "for them",
+                                          count, self->instance->name)));
     bm_sql_result_destroy (&result);
 }
 
@@ -384,7 +421,7 @@ s_look_for_same_files (Btsmark__Vote *vote)
     for (size_t i = 0; i < vote->n_databases; i++)
         for (size_t k = 0; k < i; k++)
             if (bm_names_equal (vote->databases[i]->name, vote->databases[k]->name))
-                s_reason (vote->databases[i],
+                s_reason (vote->databases[i], "duplicate",
                           bm_answer_fault_new (BM_NOT_READY,
                                                "database %s stands twice in the order: both "
                                                "backups would go to one file",
@@ -402,7 +439,7 @@ s_judge_room (Btsmark__Vote *vote, const Btsmark__Prepare *order)
             if (strcmp (vote->databases[k]->path, facts->path) == 0)
                 needed += vote->databases[k]->last_full_bytes;
         if (facts->free_bytes >= 0 && facts->free_bytes < needed)
-            s_reason (facts,
+            s_reason (facts, "space",
                       bm_answer_fault_new (BM_NOT_READY,
                                            "%s has %" PRId64
                                            " MiB free; the last full backups that go there took "
@@ -426,7 +463,8 @@ s_ask_sql (const bm_prepare_t *self, const Btsmark__Prepare *order, Btsmark__Vot
             s_look_at_database (self, order, all, has_status, vote->databases[i]);
     }
     if (error.status != BM_OK)
-        bm_answer_add_fault (&vote->reasons, &vote->n_reasons, bm_answer_fault (&error));
+        bm_answer_add_fault (&vote->reasons, &vote->n_reasons,
+                             s_about ("sql-server", bm_answer_fault (&error)));
     bm_sql_result_destroy (&all);
 }
 

@@ -15,9 +15,10 @@ typedef struct bm_prepare {
         start_id;  /* sessions that carry it in their program name are ours, and not left over */
     bm_sql_t *sql; /* NULL: SQL Server cannot be asked, `error` says why */
     const bm_error_t *error;
+    bool look_only; /* no file is made to try the folder */
 } bm_prepare_t;
 
-/*  The vote; its owner is the caller. */
+/*  The vote; its owner is the caller. Each reason and warning has a topic. */
 Btsmark__Vote *bm_prepare_run (const bm_prepare_t *self, const Btsmark__Prepare *order);
 
 /*  The folder that an order means: its own, or the configured one when it names none; normalised and allowed by the
@@ -26,5 +27,7 @@ char *bm_prepare_path (const bm_instance_config_t *instance, const char *wanted,
 
 /*  BM_OK when a file can be made, synced and removed in the folder; *free_bytes is the room there. Local folders only. */
 bm_status_t bm_prepare_probe_folder (const char *folder, int64_t *free_bytes, bm_error_t *error);
+/*  The same without making a file: what the folder's mode says. */
+bm_status_t bm_prepare_look_at_folder (const char *folder, int64_t *free_bytes, bm_error_t *error);
 
 #endif
