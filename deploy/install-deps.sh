@@ -7,11 +7,13 @@
 set -euo pipefail
 
 what=${1:-build}
-# The tools that sandbox and demo drive the stand-in with (tsql) belong to build.
+# The tools that sandbox and demo drive the stand-in with (tsql, and openssl for their certificates) belong to build.
 runtime=(libczmq4 libzmq5 libprotobuf-c1 libsybdb5 libsqlite3-0 libinih1 libjansson4 libssl3 zlib1g)
 build=(gcc libc6-dev make cmake ninja-build pkg-config libczmq-dev libzmq3-dev protobuf-c-compiler libprotobuf-c-dev
-    freetds-dev freetds-bin libsqlite3-dev libinih-dev libjansson-dev libcmocka-dev libssl-dev zlib1g-dev)
+    freetds-dev freetds-bin libsqlite3-dev libinih-dev libjansson-dev libcmocka-dev libssl-dev openssl zlib1g-dev)
 test=(clang clang-format clang-tidy cppcheck libclang-rt-14-dev gcovr sqlite3)
+# Node drives one test, that of the client tedious. Any Node of version 18 or later does, wherever it comes from.
+command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1 || test+=(nodejs npm)
 
 case $what in
     runtime) wanted=("${runtime[@]}") ;;
