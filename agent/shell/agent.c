@@ -95,17 +95,27 @@ bm_agent_refuse (bm_agent_t *self, bm_operation_t *operation, Btsmark__Refused__
     s_answer (self, operation, bm_answer_refuse (operation->order, self->start_id, why, error));
 }
 
-void
-bm_agent_progress (bm_agent_t *self, bm_operation_t *operation, int64_t now_ms)
+Btsmark__Progress *
+bm_agent_describe_progress (const bm_operation_t *operation, int64_t now_ms)
 {
     Btsmark__Progress *progress = bm_alloc (sizeof *progress);
     btsmark__progress__init (progress);
+    progress->what = bm_agent_describe (operation);
     bm_answer_text (&progress->instance, bm_orders_instance (operation->order));
     bm_answer_text (&progress->database, bm_orders_database (operation->order));
     bm_answer_text (&progress->step, operation->step);
     progress->percent = operation->percent;
     progress->elapsed_ms = (uint64_t)(now_ms - operation->began_ms);
     progress->since_change_ms = (uint64_t)(now_ms - operation->changed_ms);
+    progress->total_bytes = operation->total_bytes;
+    progress->remaining_ms = operation->remaining_ms;
+    return progress;
+}
+
+void
+bm_agent_progress (bm_agent_t *self, bm_operation_t *operation, int64_t now_ms)
+{
+    Btsmark__Progress *progress = bm_agent_describe_progress (operation, now_ms);
     operation->beat_ms = now_ms;
     bm_agent_send (self, operation->asker,
                    bm_answer_new (operation->order, self->start_id,

@@ -47,6 +47,8 @@ void bm_agent_repeat (bm_agent_t *self, bm_operation_t *operation);
 void bm_agent_send (bm_agent_t *self, zframe_t *asker, Btsmark__Envelope *envelope);
 /*  One Progress of a running operation. */
 void bm_agent_progress (bm_agent_t *self, bm_operation_t *operation, int64_t now_ms);
+/*  What Progress says of it now. Caller owns it. */
+Btsmark__Progress *bm_agent_describe_progress (const bm_operation_t *operation, int64_t now_ms);
 
 /*  By name without regard to case, or NULL. */
 bm_instance_t *bm_agent_find_instance (const bm_agent_t *self, const char *name);

@@ -136,6 +136,9 @@ s_report (s_greet_t *self)
         char *text = s_activity (running[i], now_ms);
         bm_answer_add_text (&report->activities, &report->n_activities, text);
         free (text);
+        report->running =
+            bm_realloc (report->running, (report->n_running + 1) * sizeof *report->running);
+        report->running[report->n_running++] = bm_agent_describe_progress (running[i], now_ms);
     }
     free (running);
     return report;

@@ -87,6 +87,7 @@ bm_operations_add (bm_operations_t *self, const bm_allow_t *allow, Btsmark__Enve
     one->kind = one->order->body_case;
     one->began_ms = one->changed_ms = one->beat_ms = now_ms;
     one->percent = -1;
+    one->total_bytes = one->remaining_ms = -1;
     if (zhashx_insert (self->index, &one->id, one) != 0) {
         free (one); /* the same id under another key */
         return NULL;

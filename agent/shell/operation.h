@@ -25,7 +25,8 @@ typedef struct bm_operation {
     size_t answer_size;
     /*  Of Progress. */
     char step[64];
-    double percent; /* -1 = unknown */
+    double percent;                    /* -1 = unknown */
+    int64_t total_bytes, remaining_ms; /* -1 = unknown */
     int64_t changed_ms, beat_ms;
     bool cancelled;
     char why_cancelled[160];

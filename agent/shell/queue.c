@@ -26,6 +26,7 @@ typedef struct s_item {
     int spid;              /* 0 until the procedure is called */
     int64_t cancelled_ms;  /* 0 = not */
     bool killed;
+    bool sized;                  /* how large it will be was asked for, once */
     Btsmark__BackupDone *result; /* made by the session's thread */
 } s_item_t;
 
@@ -346,6 +347,12 @@ s_probe_work (bm_job_t *job)
     bm_sql_query_destroy (&query);
 }
 
+static bool
+s_is_full (const s_item_t *item)
+{
+    return item->operation->order->backup->type == BTSMARK__SET_TYPE__FULL;
+}
+
 static void
 s_read_progress (bm_queue_t *self, const bm_instance_t *instance, const bm_sql_result_t *result)
 {
@@ -361,7 +368,19 @@ s_read_progress (bm_queue_t *self, const bm_instance_t *instance, const bm_sql_r
             bm_operation_step (item->operation, command ? command : "running",
                                backing_up && percent ? strtod (percent, NULL) : -1,
                                bm_clock_mono_ms ());
+            /*  0 stands there until SQL Server can tell. */
+            int64_t remaining_ms =
+                bm_sql_result_int (result, set, row, "estimated_completion_time", 0);
+            item->operation->remaining_ms = backing_up && remaining_ms > 0 ? remaining_ms : -1;
         }
+    set = bm_sql_result_find (result, (const char *[]){"bm_last_bytes", NULL});
+    for (size_t row = 0; set >= 0 && row < bm_sql_result_rows (result, set); row++)
+        for (s_item_t *item = zlistx_first (self->items); item; item = zlistx_next (self->items))
+            if (item->instance == instance && s_is_full (item) &&
+                bm_names_equal (item->operation->order->backup->database,
+                                bm_sql_result_text (result, set, row, "bm_database")))
+                item->operation->total_bytes =
+                    bm_sql_result_int (result, set, row, "bm_last_bytes", -1);
 }
 
 static void
@@ -390,26 +409,47 @@ s_submit_probe (bm_queue_t *self, bm_instance_t *instance, char *batch)
     bm_session_submit (instance->probe, &probe->job);
 }
 
+/*  A full is about as large as the one before: DMVs tell a percentage, but not of what. */
+static char *
+s_last_full_batch (const char *database)
+{
+    char *name = bm_names_literal (database);
+    char *batch = bm_format ("\nSELECT TOP (1) database_name AS bm_database,"
+                             " backup_size AS bm_last_bytes FROM msdb.dbo.backupset"
+                             " WHERE database_name = %s AND type = 'D' AND is_copy_only = 0"
+                             " ORDER BY backup_set_id DESC;",
+                             name);
+    free (name);
+    return batch;
+}
+
 static void
 s_probe (bm_queue_t *self, bm_instance_t *instance)
 {
-    char *list = NULL;
+    char *list = NULL, *size = NULL;
+    if (zlistx_find (self->probed, instance))
+        return; /* one look at a time: one that does not answer is not asked again and again */
     for (s_item_t *item = zlistx_first (self->items); item; item = zlistx_next (self->items)) {
         if (item->instance != instance || item->spid == 0)
             continue;
+        if (!size && !item->sized && s_is_full (item)) {
+            item->sized = true;
+            size = s_last_full_batch (item->operation->order->backup->database);
+        }
         char *more = list ? bm_format ("%s, %d", list, item->spid) : bm_format ("%d", item->spid);
         free (list);
         list = more;
     }
-    /*  One look at a time: an instance that does not answer is not asked again and again. */
-    if (list && !zlistx_find (self->probed, instance)) {
+    if (list) {
         zlistx_add_end (self->probed, instance);
         s_submit_probe (self, instance,
-                        bm_format ("SELECT session_id AS bm_spid, command, percent_complete"
-                                   " FROM sys.dm_exec_requests WHERE session_id IN (%s);",
-                                   list));
+                        bm_format ("SELECT session_id AS bm_spid, command, percent_complete,"
+                                   " estimated_completion_time"
+                                   " FROM sys.dm_exec_requests WHERE session_id IN (%s);%s",
+                                   list, size));
     }
     free (list);
+    free (size);
 }
 
 void

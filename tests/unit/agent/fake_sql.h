@@ -327,8 +327,8 @@ fake_answer (fake_session_t *session, const char *text)
     } else if (strstr (text, "backupmediafamily"))
         return fake_backupset (session);
     else if (strstr (text, "percent_complete"))
-        fake_rows (session, "bm_spid,command,percent_complete", 1,
-                   (const char *[]){strstr (text, "IN (") + 4, "BACKUP LOG", "41.5"});
+        fake_rows (session, "bm_spid,command,percent_complete,estimated_completion_time", 1,
+                   (const char *[]){strstr (text, "IN (") + 4, "BACKUP LOG", "41.5", "12000"});
     else if (strstr (text, "AS running"))
         fake_one (session, "running", 0);
     else if (strstr (text, "AS marks"))
