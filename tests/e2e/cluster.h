@@ -19,6 +19,7 @@ typedef struct bm_cluster bm_cluster_t;
 typedef struct bm_ran {
     int exit_code; /* -1 when a signal ended it */
     int signal;
+    long peak_kib; /* the most memory that it ever had resident */
     char *out;    /* stdout, NUL-terminated */
     char *err;    /* stderr */
     json_t *json; /* stdout as one JSON object; NULL when it is none */

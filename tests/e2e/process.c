@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -30,6 +31,7 @@ struct bm_process {
     s_text_t out_text, err_text;
     bool ended;
     int status;
+    long peak_kib;
 };
 
 static void
@@ -131,8 +133,10 @@ s_reap (bm_process_t *self)
 {
     if (self->ended)
         return;
-    while (waitpid (self->pid, &self->status, 0) < 0 && errno == EINTR)
+    struct rusage usage = {0};
+    while (wait4 (self->pid, &self->status, 0, &usage) < 0 && errno == EINTR)
         ;
+    self->peak_kib = usage.ru_maxrss;
     self->ended = true;
 }
 
@@ -157,6 +161,7 @@ bm_process_wait_end (bm_process_t *self, bm_ran_t *ran, int64_t deadline_ms)
     if (ran) {
         bm_ran_clear (ran);
         ran->exit_code = code;
+        ran->peak_kib = self->peak_kib;
         ran->signal = WIFSIGNALED (self->status) ? WTERMSIG (self->status) : 0;
         ran->out = bm_strdup (self->out_text.data);
         ran->err = bm_strdup (self->err_text.data);
