@@ -17,7 +17,7 @@
 
 typedef struct s_member {
     void *socket;
-    char address[64], instance[16], database[16];
+    char address[64], instance[32], database[32];
     uint64_t start_id;
     uint64_t last_lsn; /* of its newest backup: the next log begins there */
 } s_member_t;

@@ -102,7 +102,7 @@ s_start_host (s_floor_t *self, bm_cluster_t *cluster, size_t i)
     zmq_recv (ready, host->address, sizeof host->address, 0);
     zmq_recv (ready, host->key, sizeof host->key, 0);
     zmq_close (ready);
-    char name[16];
+    char name[32];
     snprintf (name, sizeof name, "host%zu", i);
     zmq_setsockopt (self->router, ZMQ_CURVE_SERVERKEY, host->key, 41);
     zmq_setsockopt (self->router, ZMQ_CONNECT_ROUTING_ID, name, strlen (name));
@@ -115,7 +115,7 @@ s_ask_all (s_floor_t *self, const char *order)
 {
     int64_t began = bm_clock_mono_us ();
     for (size_t i = 0; i < self->count; i++) {
-        char name[16];
+        char name[32];
         snprintf (name, sizeof name, "host%zu", i);
         zmq_send (self->router, name, strlen (name), ZMQ_SNDMORE);
         zmq_send (self->router, order, strlen (order), 0);
