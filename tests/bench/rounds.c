@@ -1,4 +1,5 @@
 /*  tests/bench/rounds.c: what a round costs the group (see bench.h). */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,5 @@
 /*  tests/bench/sets.c: a set takes as long as the slowest host, not the sum (see bench.h). */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
