@@ -114,6 +114,25 @@ s_report (const bm_error_t *error)
 }
 
 static void
+s_describe_files (const bm_instance_config_t *instance)
+{
+    switch (instance->files) {
+        case BM_FILES_LOCAL:
+            printf ("  files: seen by this agent itself\n");
+            break;
+        case BM_FILES_UNC:
+            for (size_t i = 0; i < instance->mount_count; i++)
+                printf ("  files: %s is mounted here as %s\n", instance->mounts[i].folder,
+                        instance->mounts[i].mount);
+            break;
+        case BM_FILES_SQL:
+            printf ("  files: looked at and deleted through SQL Server; manifests go to %s\n",
+                    instance->manifest_path);
+            break;
+    }
+}
+
+static void
 s_describe (const bm_agent_config_t *config)
 {
     printf ("agent %s listens on %s, public key %s\n", config->name, config->bind,
@@ -132,6 +151,7 @@ s_describe (const bm_agent_config_t *config)
         for (size_t k = 0; k < instance->allowed_count; k++)
             printf ("%s %s", k ? "," : "", instance->allowed_paths[k]);
         printf ("\n");
+        s_describe_files (instance);
     }
     printf ("up to %d backup(s) at a time\n", config->parallel_per_host);
 }

@@ -3,9 +3,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "agent/shell/answer.h"
+#include "agent/shell/files.h"
 #include "agent/shell/rows.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -176,16 +176,19 @@ s_reconnect (const bm_backup_t *self, const s_before_t *before, bool cancelled, 
 }
 
 static void
-s_measure (const bm_backup_t *self, Btsmark__BackupDone *done)
+s_measure (const bm_backup_t *self, bm_sql_t *sql, Btsmark__BackupDone *done)
 {
-    struct stat file;
-    if (self->instance->local_files && done->row && stat (done->row->device, &file) == 0)
-        done->file_bytes = (int64_t)file.st_size;
+    bm_error_t ignored = {0};
+    bm_file_facts_t facts;
+    bm_files_t files = {.instance = self->instance, .sql = sql, .error = &ignored};
+    if (self->instance->files != BM_FILES_SQL && done->row &&
+        bm_files_look (&files, done->row->device, &facts, &ignored) == BM_OK)
+        done->file_bytes = facts.bytes;
 }
 
 static void
-s_judge (const bm_backup_t *self, Btsmark__BackupDone *done, const bm_sql_result_t *result,
-         bm_status_t status, const bm_error_t *error, bool cancelled)
+s_judge (Btsmark__BackupDone *done, const bm_sql_result_t *result, bm_status_t status,
+         const bm_error_t *error, bool cancelled)
 {
     const bm_sql_message_t *cause = result ? bm_sql_result_cause (result) : NULL;
     bm_error_t why = *error;
@@ -193,7 +196,6 @@ s_judge (const bm_backup_t *self, Btsmark__BackupDone *done, const bm_sql_result
     if (done->row) {
         done->status = cause || status != BM_OK ? BTSMARK__BACKUP_STATUS__BACKUP_OK_WITH_WARNINGS
                                                 : BTSMARK__BACKUP_STATUS__BACKUP_OK;
-        s_measure (self, done);
         return;
     }
     if (cancelled) {
@@ -244,7 +246,9 @@ s_take (const bm_backup_t *self, bm_sql_t *sql, const Btsmark__Backup *order,
         done->status = BTSMARK__BACKUP_STATUS__BACKUP_UNKNOWN;
         done->fault = bm_answer_fault (&asking);
     } else
-        s_judge (self, done, result, status, &error, cancelled);
+        s_judge (done, result, status, &error, cancelled);
+    if (sql)
+        s_measure (self, sql, done);
     free (expected);
     bm_sql_result_destroy (&result);
 }

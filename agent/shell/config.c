@@ -23,6 +23,20 @@ bm_duty_name (bm_duty_t duty)
     return "unknown";
 }
 
+const char *
+bm_files_kind_name (bm_files_kind_t kind)
+{
+    switch (kind) {
+        case BM_FILES_LOCAL:
+            return "local";
+        case BM_FILES_UNC:
+            return "unc";
+        case BM_FILES_SQL:
+            return "sql";
+    }
+    return "unknown";
+}
+
 static bm_status_t
 s_fail_at (const bm_agent_config_t *self, int section, bm_error_t *error, const char *what)
 {
@@ -117,6 +131,132 @@ s_allow_path (bm_instance_config_t *instance, const char *path, bm_error_t *erro
     return BM_OK;
 }
 
+/*  ---- files = local | unc:MOUNT | unc:FOLDER => MOUNT, ... | sql ---- */
+
+static void
+s_add_mount (bm_instance_config_t *instance, char *folder, char *mount)
+{
+    instance->mounts =
+        bm_realloc (instance->mounts, (instance->mount_count + 1) * sizeof *instance->mounts);
+    instance->mounts[instance->mount_count++] = (bm_mount_t){.folder = folder, .mount = mount};
+}
+
+/*  "FOLDER => MOUNT", or a MOUNT alone, which is the backup-path's. */
+static bm_status_t
+s_read_mount (bm_instance_config_t *instance, const char *text, bm_error_t *error)
+{
+    const char *arrow = strstr (text, "=>");
+    const char *to = arrow ? arrow + 2 : text;
+    to += strspn (to, " \t");
+    size_t length = arrow ? (size_t)(arrow - text) : 0;
+    while (length > 0 && isspace ((unsigned char)text[length - 1]))
+        length--;
+    char *from = arrow ? bm_format ("%.*s", (int)length, text) : bm_strdup (instance->backup_path);
+    char *folder = bm_path_normalise (from, error);
+    char *mount = folder ? bm_path_normalise (to, error) : NULL;
+    free (from);
+    if (mount && !bm_path_is_windows (mount) && !bm_path_is_url (mount) &&
+        !bm_path_is_url (folder)) {
+        s_add_mount (instance, folder, mount);
+        return BM_OK;
+    }
+    if (mount)
+        bm_fail (error, BM_CONFIG, "%s is no folder of this host", mount);
+    free (folder);
+    free (mount);
+    return error->status;
+}
+
+static bm_status_t
+s_read_mounts (bm_agent_config_t *self, bm_instance_config_t *instance, int section,
+               bm_error_t *error)
+{
+    const char *const *items;
+    size_t count = 0;
+    char text[640];
+    if (bm_config_list (self->file, section, "files", &items, &count, error) != BM_OK)
+        return error->status;
+    for (size_t i = 0; i < count; i++) {
+        const char *item = i == 0 ? items[i] + strlen ("unc:") : items[i];
+        if (s_read_mount (instance, item + strspn (item, " \t"), error) == BM_OK)
+            continue;
+        snprintf (text, sizeof text,
+                  "files: \"%.120s\" should be unc:MOUNT (where this host has backup-path mounted) "
+                  "or unc:FOLDER => MOUNT, FOLDER => MOUNT: %.300s",
+                  items[i], error->text);
+        return s_fail_at (self, section, error, text);
+    }
+    for (size_t i = 0; i < instance->allowed_count; i++) {
+        bool mounted = false;
+        for (size_t k = 0; k < instance->mount_count; k++)
+            mounted |= bm_path_within (instance->allowed_paths[i], instance->mounts[k].folder);
+        if (mounted)
+            continue;
+        snprintf (text, sizeof text,
+                  "files does not say where this host has %.250s mounted: add %.250s => MOUNT",
+                  instance->allowed_paths[i], instance->allowed_paths[i]);
+        return s_fail_at (self, section, error, text);
+    }
+    return BM_OK;
+}
+
+/*  SQL Server cannot write text into a file, so a manifest needs a folder of the agent's own. */
+static bm_status_t
+s_read_manifest_path (bm_agent_config_t *self, bm_instance_config_t *instance, int section,
+                      bm_error_t *error)
+{
+    const char *path;
+    bm_error_t why = {0};
+    if (bm_config_file (self->file, section, "manifest-path", NULL, &path, error) != BM_OK)
+        return error->status;
+    if (!path != (instance->files != BM_FILES_SQL))
+        return s_fail_at (self, section, error,
+                          path ? "manifest-path goes with files = sql alone: else manifests lie "
+                                 "beside the backups"
+                               : "files = sql needs manifest-path: a folder of this host, for the "
+                                 "manifests of the sets");
+    instance->manifest_path = path ? bm_path_normalise (path, &why) : bm_strdup ("");
+    if (instance->manifest_path)
+        return BM_OK;
+    char text[512];
+    snprintf (text, sizeof text, "manifest-path: %.400s", why.text);
+    return s_fail_at (self, section, error, text);
+}
+
+static bm_status_t
+s_read_files (bm_agent_config_t *self, bm_instance_config_t *instance, int section,
+              bm_error_t *error)
+{
+    const char *files, *unseen = NULL;
+    for (size_t i = 0; i < instance->allowed_count && !unseen; i++)
+        if (bm_path_is_windows (instance->allowed_paths[i]) ||
+            bm_path_is_url (instance->allowed_paths[i]))
+            unseen = instance->allowed_paths[i];
+    if (bm_config_text (self->file, section, "files", unseen ? "sql" : "local", &files, error) !=
+        BM_OK)
+        return error->status;
+    if (strcmp (files, "remote") == 0)
+        return s_fail_at (self, section, error,
+                          "files = remote is now files = sql (with manifest-path = FOLDER), or "
+                          "files = unc:MOUNT when this host has the backup folder mounted");
+    if (strncmp (files, "unc:", 4) == 0) {
+        instance->files = BM_FILES_UNC;
+        if (s_read_mounts (self, instance, section, error) != BM_OK)
+            return error->status;
+    } else if (strcmp (files, "sql") == 0)
+        instance->files = BM_FILES_SQL;
+    else if (strcmp (files, "local") != 0)
+        return s_fail_at (self, section, error, "files is local, unc:MOUNT or sql");
+    else if (unseen) {
+        char text[512];
+        snprintf (text, sizeof text,
+                  "files = local, but %.300s is no folder of this host: take sql or unc:MOUNT",
+                  unseen);
+        return s_fail_at (self, section, error, text);
+    }
+    return s_read_manifest_path (self, instance, section, error);
+}
+
 static bm_status_t
 s_read_paths (bm_agent_config_t *self, bm_instance_config_t *instance, int section,
               bm_error_t *error)
@@ -124,7 +264,6 @@ s_read_paths (bm_agent_config_t *self, bm_instance_config_t *instance, int secti
     const char *backup_path;
     const char *const *allowed;
     size_t count = 0;
-    int files = 0;
     bm_config_t *file = self->file;
     if (bm_config_text (file, section, "backup-path", "", &backup_path, error) != BM_OK ||
         bm_config_list (file, section, "allowed-paths", &allowed, &count, error) != BM_OK)
@@ -145,11 +284,7 @@ s_read_paths (bm_agent_config_t *self, bm_instance_config_t *instance, int secti
     if (instance->allowed_count == 0)
         return s_fail_at (self, section, error,
                           "needs backup-path or allowed-paths: the folders that backups may go to");
-    int fallback = bm_path_is_windows (instance->allowed_paths[0]) ? 1 : 0;
-    if (bm_config_choice (file, section, "files", "local|remote", fallback, &files, error) != BM_OK)
-        return error->status;
-    instance->local_files = files == 0;
-    return BM_OK;
+    return s_read_files (self, instance, section, error);
 }
 
 /*  "sql01.example.com,1433" is one name as SQL Server's tools write it, so a bare number belongs to the name before it. */
@@ -272,6 +407,12 @@ bm_agent_config_destroy (bm_agent_config_t **self_p)
             free (instance->allowed_paths[k]);
         free (instance->allowed_paths);
         free (instance->backup_path);
+        for (size_t k = 0; k < instance->mount_count; k++) {
+            free (instance->mounts[k].folder);
+            free (instance->mounts[k].mount);
+        }
+        free (instance->mounts);
+        free (instance->manifest_path);
         for (size_t k = 0; k < instance->alias_count; k++)
             free (instance->aliases[k]);
         free (instance->aliases);

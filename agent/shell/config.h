@@ -21,6 +21,19 @@ typedef struct bm_allow {
     unsigned duties;                    /* bits of bm_duty_t */
 } bm_allow_t;
 
+/*  How the agent gets at the files of an instance's backups. */
+typedef enum {
+    BM_FILES_LOCAL, /* it sees them under the same path as SQL Server */
+    BM_FILES_UNC,   /* through mounts of the SQL host's folders */
+    BM_FILES_SQL    /* it asks SQL Server */
+} bm_files_kind_t;
+
+/*  A folder of the SQL host and where the agent's own host has it mounted. */
+typedef struct bm_mount {
+    char *folder; /* normalised, as SQL Server sees it */
+    char *mount;  /* normalised, on the agent's host */
+} bm_mount_t;
+
 typedef struct bm_instance_config {
     const char *name;   /* what orders say */
     const char *server; /* host:port */
@@ -31,7 +44,10 @@ typedef struct bm_instance_config {
     char *backup_path; /* normalised; "" = none */
     char **allowed_paths;
     size_t allowed_count; /* backup_path is always among them */
-    bool local_files;     /* the agent sees the backup folders itself */
+    bm_files_kind_t files;
+    bm_mount_t *mounts; /* BM_FILES_UNC: every allowed path lies in one */
+    size_t mount_count;
+    char *manifest_path; /* BM_FILES_SQL: where manifests go, on the agent's host; else "" */
 } bm_instance_config_t;
 
 typedef struct bm_agent_config {
@@ -51,6 +67,9 @@ typedef struct bm_agent_config {
 /*  NULL with BM_CONFIG (file, line, what is allowed) or BM_CONFIG_SECRET. Reads the key and the passwords too. */
 bm_agent_config_t *bm_agent_config_load (const char *path, bm_error_t *error);
 void bm_agent_config_destroy (bm_agent_config_t **self_p);
+
+/*  "local", "unc" or "sql". */
+const char *bm_files_kind_name (bm_files_kind_t kind);
 
 /*  Index of the key in `allow`, or -1. */
 int bm_agent_config_find_key (const bm_agent_config_t *self, const char *public_key);

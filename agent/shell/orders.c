@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/shell/files.h"
 #include "agent/shell/greet.h"
 #include "agent/shell/inspect.h"
 #include "agent/shell/instance.h"
@@ -454,11 +455,13 @@ s_do_manifest (bm_agent_t *agent, bm_instance_t *instance, bm_operation_t *opera
     const Btsmark__WriteManifest *order = operation->order->write_manifest;
     bm_error_t error = {0};
     bm_manifest_whole_t *whole = NULL;
-    char *folder = bm_prepare_path (instance->config, order->path, &error);
-    if (!folder) {
+    char *allowed = bm_prepare_path (instance->config, order->path, &error);
+    if (!allowed) {
         bm_agent_refuse (agent, operation, BTSMARK__REFUSED__WHY__PATH_NOT_ALLOWED, &error);
         return;
     }
+    char *folder = bm_files_manifest_folder (instance->config, allowed, &error);
+    free (allowed);
     bm_manifest_part_t part = {.owner = operation->allow->public_key,
                                .folder = folder,
                                .file_name = order->file_name,
@@ -473,11 +476,7 @@ s_do_manifest (bm_agent_t *agent, bm_instance_t *instance, bm_operation_t *opera
         bm_fail (&error, BM_PROTOCOL,
                  "\"%.200s\" is not the name of a manifest, or its SHA-256 is missing",
                  order->file_name);
-    else if (!instance->config->local_files)
-        bm_fail (&error, BM_IO,
-                 "[instance %s] has files = remote: this agent cannot write a manifest to %s",
-                 instance->config->name, folder);
-    else {
+    else if (folder) {
         memcpy (part.digest, order->sha256.data, sizeof part.digest);
         bm_manifests_take (agent->manifests, &part, bm_clock_mono_ms (), &whole, &error);
     }

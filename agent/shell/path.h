@@ -7,8 +7,9 @@
 #include <stdbool.h>
 #include "common/error.h"
 
-/*  The folder without doubled or trailing separators. BM_PATH_NOT_ALLOWED for a relative path, one with a `.` or `..`
- *  component, with a quote, a control character or a wildcard, or longer than BM_LIMIT_PATH_BYTES. Caller frees. */
+/*  The folder (or file) without doubled or trailing separators. BM_PATH_NOT_ALLOWED for a relative path, one with a `.` or
+ *  `..` component, with a quote, a control character or a wildcard, or longer than BM_LIMIT_PATH_BYTES; on Windows also
+ *  for a second colon and for names that end with a dot or a space. Caller frees. */
 char *bm_path_normalise (const char *path, bm_error_t *error);
 
 /*  Both normalised: `path` is `root` or lies below it. Without regard to case for Windows paths. */
@@ -16,6 +17,12 @@ bool bm_path_within (const char *path, const char *root);
 
 /*  A drive letter or a UNC path. */
 bool bm_path_is_windows (const char *path);
+
+/*  https://account.blob.core.windows.net/container/folder, or s3://... */
+bool bm_path_is_url (const char *path);
+
+/*  What of `path` lies below `root` (both normalised, bm_path_within), without a separator before it; "" = root itself. */
+const char *bm_path_below (const char *path, const char *root);
 
 /*  A file name without any folder: letters, digits, `_-.=` and what lies beyond ASCII; not hidden, no `..`. */
 bool bm_path_file_name_ok (const char *name);

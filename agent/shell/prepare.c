@@ -1,16 +1,12 @@
 #include "agent/shell/prepare.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
-#include <pthread.h>
-#include <unistd.h>
 
 #include "agent/shell/answer.h"
+#include "agent/shell/files.h"
 #include "agent/shell/path.h"
 #include "agent/shell/session.h"
 #include "common/names.h"
@@ -41,60 +37,6 @@ bm_prepare_path (const bm_instance_config_t *instance, const char *wanted, bm_er
                      instance->name);
     free (clean);
     return NULL;
-}
-
-/*  Writes and syncs one byte: a folder that can be listed is not yet one that can be written. */
-static int
-s_try_file (const char *file)
-{
-    int fd = open (file, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return errno;
-    int failed = write (fd, "b", 1) == 1 && fsync (fd) == 0 ? 0 : errno;
-    close (fd);
-    if (unlink (file) != 0 && !failed)
-        failed = errno;
-    return failed;
-}
-
-/*  -1 = not known. */
-static int64_t
-s_room (const char *folder)
-{
-    struct statvfs room;
-    return statvfs (folder, &room) == 0 ? (int64_t)(room.f_bavail * room.f_frsize) : -1;
-}
-
-static bm_status_t
-s_cannot_write (const char *folder, int failed, bm_error_t *error)
-{
-    bm_fail (error, BM_NOT_READY, "the agent cannot write to %s: %s", folder, strerror (failed));
-    bm_error_remedy (error, "make the folder and let the agent's and SQL Server's service accounts "
-                            "write there, or correct backup-path");
-    return BM_NOT_READY;
-}
-
-bm_status_t
-bm_prepare_probe_folder (const char *folder, int64_t *free_bytes, bm_error_t *error)
-{
-    *free_bytes = -1;
-    char *name =
-        bm_format (".btsmark-probe-%ld-%lx", (long)getpid (), (unsigned long)pthread_self ());
-    char *file = bm_names_join_path (folder, name);
-    int failed = s_try_file (file);
-    free (file);
-    free (name);
-    *free_bytes = s_room (folder);
-    return failed ? s_cannot_write (folder, failed, error) : BM_OK;
-}
-
-bm_status_t
-bm_prepare_look_at_folder (const char *folder, int64_t *free_bytes, bm_error_t *error)
-{
-    *free_bytes = s_room (folder);
-    if (access (folder, W_OK | X_OK) == 0)
-        return BM_OK;
-    return s_cannot_write (folder, errno, error);
 }
 
 /*  ---- what SQL Server says ---- */
@@ -322,9 +264,8 @@ s_look_at_path (const bm_prepare_t *self, const Btsmark__DatabaseTarget *target,
         return;
     }
     bm_answer_text (&facts->path, path);
-    if (self->instance->local_files &&
-        (self->look_only ? bm_prepare_look_at_folder
-                         : bm_prepare_probe_folder) (path, &facts->free_bytes, &error) != BM_OK)
+    bm_files_t files = {.instance = self->instance, .sql = self->sql, .error = self->error};
+    if (bm_files_probe_folder (&files, path, self->look_only, &facts->free_bytes, &error) != BM_OK)
         s_reason (facts, "path", bm_answer_fault (&error));
     free (path);
 }

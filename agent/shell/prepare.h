@@ -25,9 +25,4 @@ Btsmark__Vote *bm_prepare_run (const bm_prepare_t *self, const Btsmark__Prepare 
  *  agent's own configuration. NULL with BM_PATH_NOT_ALLOWED. Caller frees. */
 char *bm_prepare_path (const bm_instance_config_t *instance, const char *wanted, bm_error_t *error);
 
-/*  BM_OK when a file can be made, synced and removed in the folder; *free_bytes is the room there. Local folders only. */
-bm_status_t bm_prepare_probe_folder (const char *folder, int64_t *free_bytes, bm_error_t *error);
-/*  The same without making a file: what the folder's mode says. */
-bm_status_t bm_prepare_look_at_folder (const char *folder, int64_t *free_bytes, bm_error_t *error);
-
 #endif

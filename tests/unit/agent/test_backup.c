@@ -65,7 +65,7 @@ static Btsmark__BackupDone *
 s_run (s_world_t *world, sql_place_t *place)
 {
     world->place = place;
-    world->instance = (bm_instance_config_t){.name = "SQL01", .local_files = true};
+    world->instance = (bm_instance_config_t){.name = "SQL01", .files = BM_FILES_LOCAL};
     btsmark__backup__init (&world->order);
     world->order.instance = (char *)"SQL01";
     world->order.database = (char *)"X";

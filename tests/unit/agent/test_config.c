@@ -69,7 +69,7 @@ a_sound_file_has_these_defaults (void **state)
     const bm_instance_config_t *instance = &config->instances[0];
     assert_string_equal (instance->backup_path, "/backup");
     assert_int_equal (instance->allowed_count, 1);
-    assert_true (instance->local_files);
+    assert_int_equal (instance->files, BM_FILES_LOCAL);
     assert_int_equal (instance->alias_count, 0);
 }
 
@@ -79,7 +79,8 @@ aliases_and_paths_are_lists (void **state)
     tests_place_t *place = *state;
     bm_error_t error;
     s_write (place, "", "status",
-             "password-file = password\nallowed-paths = D:\\A\\, D:\\B\naliases = a, b,1433 , c",
+             "password-file = password\nmanifest-path = m\nallowed-paths = D:\\A\\, D:\\B\naliases "
+             "= a, b,1433 , c",
              "");
     if (s_load (place, &error) != BM_OK)
         fail_msg ("%s", error.text);
@@ -89,7 +90,68 @@ aliases_and_paths_are_lists (void **state)
     assert_int_equal (instance->allowed_count, 2);
     assert_string_equal (instance->allowed_paths[0], "D:\\A");
     assert_string_equal (instance->backup_path, "");
-    assert_false (instance->local_files); /* a Windows host is looked at through SQL Server */
+    assert_int_equal (instance->files,
+                      BM_FILES_SQL); /* a Windows host is looked at through SQL Server */
+}
+
+/*  One instance with these paths and files; the answer of the parser. */
+static bm_status_t
+s_files (tests_place_t *place, const char *lines, bm_error_t *error)
+{
+    char *instance = bm_format ("password-file = password\n%s", lines);
+    s_write (place, "", "status", instance, "");
+    free (instance);
+    return s_load (place, error);
+}
+
+static void
+a_mount_stands_for_the_backup_path_or_for_the_folder_before_it (void **state)
+{
+    tests_place_t *place = *state;
+    bm_error_t error;
+    if (s_files (place, "backup-path = D:\\Backup\nfiles = unc:/mnt/sql01/", &error) != BM_OK)
+        fail_msg ("%s", error.text);
+    const bm_instance_config_t *instance = &place->config->instances[0];
+    assert_int_equal (instance->files, BM_FILES_UNC);
+    assert_int_equal (instance->mount_count, 1);
+    assert_string_equal (instance->mounts[0].folder, "D:\\Backup");
+    assert_string_equal (instance->mounts[0].mount, "/mnt/sql01");
+    if (s_files (place,
+                 "backup-path = D:\\Backup\\full\nallowed-paths = \\\\NAS\\bts\n"
+                 "files = unc:D:\\Backup => /mnt/d, \\\\NAS\\bts=>/mnt/nas",
+                 &error) != BM_OK)
+        fail_msg ("%s", error.text);
+    instance = &place->config->instances[0];
+    assert_int_equal (instance->mount_count, 2);
+    assert_string_equal (instance->mounts[1].folder, "\\\\NAS\\bts");
+    assert_string_equal (instance->mounts[1].mount, "/mnt/nas");
+}
+
+static void
+files_that_nobody_could_reach_are_told_with_what_to_write (void **state)
+{
+    static const struct {
+        const char *lines, *word;
+    } bad[] = {
+        {"backup-path = D:\\Backup\nfiles = remote", "files = sql"},
+        {"backup-path = D:\\Backup", "manifest-path"},
+        {"backup-path = D:\\Backup\nfiles = sql", "manifest-path"},
+        {"backup-path = /b\nmanifest-path = /m", "manifest-path goes with files = sql"},
+        {"backup-path = D:\\Backup\nfiles = local", "no folder of this host"},
+        {"backup-path = https://a/b\nfiles = local", "no folder of this host"},
+        {"backup-path = D:\\Backup\nallowed-paths = E:\\B\nfiles = unc:/mnt/d", "E:\\B => MOUNT"},
+        {"backup-path = D:\\Backup\nfiles = unc:", "unc:MOUNT"},
+        {"backup-path = D:\\Backup\nfiles = unc:mnt", "unc:MOUNT"},
+        {"backup-path = D:\\Backup\nfiles = unc:D:\\Backup => E:\\x", "no folder of this host"},
+        {"allowed-paths = D:\\Backup\nfiles = unc:/mnt/d", "unc:MOUNT"},
+        {"backup-path = https://a/b\nfiles = unc:/mnt/d", "unc:MOUNT"},
+        {"backup-path = /b\nfiles = nfs", "local, unc:MOUNT or sql"}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        bm_error_t error = {0};
+        if (s_files (*state, bad[i].lines, &error) != BM_CONFIG ||
+            !strstr (error.text, bad[i].word))
+            fail_msg ("%s: %s", bad[i].lines, error.text);
+    }
 }
 
 static void
@@ -167,12 +229,15 @@ int
 main (void)
 {
 #define T(name) cmocka_unit_test_setup_teardown (name, s_setup, s_teardown)
-    const struct CMUnitTest tests[] = {T (a_sound_file_has_these_defaults),
-                                       T (aliases_and_paths_are_lists),
-                                       T (what_is_wrong_is_told_with_what_is_right),
-                                       T (a_key_that_stands_twice_is_refused),
-                                       T (nobody_allowed_or_nothing_served_is_refused),
-                                       T (secrets_must_be_private_files)};
+    const struct CMUnitTest tests[] = {
+        T (a_sound_file_has_these_defaults),
+        T (aliases_and_paths_are_lists),
+        T (a_mount_stands_for_the_backup_path_or_for_the_folder_before_it),
+        T (files_that_nobody_could_reach_are_told_with_what_to_write),
+        T (what_is_wrong_is_told_with_what_is_right),
+        T (a_key_that_stands_twice_is_refused),
+        T (nobody_allowed_or_nothing_served_is_refused),
+        T (secrets_must_be_private_files)};
 #undef T
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -30,15 +30,42 @@ absolute_folders_are_brought_to_one_form (void **state)
     s_expect ("\\\\nas\\share\\", "\\\\nas\\share");
     s_expect ("/with space/\xC3\xA4", "/with space/\xC3\xA4");
     s_expect ("/a..b/c.", "/a..b/c.");
+    s_expect ("D:\\", "D:\\");
+    s_expect ("https://acct.blob.core.windows.net//backup/",
+              "https://acct.blob.core.windows.net/backup");
+    s_expect ("s3://host:9000/bucket", "s3://host:9000/bucket");
 }
 
 static void
 whatever_could_leave_its_place_is_refused (void **state)
 {
     (void)state;
-    const char *const bad[] = {"",       "relative",     "./x",        "/a/../b",  "/a/..",
-                               "/a/./b", "D:\\a\\..\\b", "D:relative", "\\single", "/a'b",
-                               "/a\"b",  "/a*",          "/a\nb",      "/a|b",     "/\x7F"};
+    const char *const bad[] = {"",
+                               "relative",
+                               "./x",
+                               "/a/../b",
+                               "/a/..",
+                               "/a/./b",
+                               "D:\\a\\..\\b",
+                               "D:relative",
+                               "\\single",
+                               "/a'b",
+                               "/a\"b",
+                               "/a*",
+                               "/a\nb",
+                               "/a|b",
+                               "/\x7F",
+                               "https://",
+                               "https://a/../b",
+                               "https://a/b?sig=x",
+                               "http://a/b",
+                               "D:\\a\\.. \\b",
+                               "D:\\a\\...\\b",
+                               "D:\\a \\b",
+                               "D:\\a.bak:stream",
+                               "\\\\?\\C:\\a",
+                               "\\\\.\\C:\\a",
+                               "\\\\nas\\D:\\a"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         s_expect (bad[i], NULL);
 }
@@ -69,6 +96,16 @@ a_path_lies_within_a_root_by_whole_names (void **state)
     assert_true (bm_path_within ("d:\\BACKUP\\x", "D:\\Backup"));
     assert_false (bm_path_within ("D:\\Backups", "D:\\Backup"));
     assert_false (bm_path_within ("/var", "D:\\var"));
+    assert_true (bm_path_within ("d:\\Backup", "D:\\"));
+    assert_true (bm_path_within ("D:\\", "D:\\"));
+    assert_false (bm_path_within ("E:\\Backup", "D:\\"));
+    assert_true (bm_path_within ("https://a/b/c", "https://a/b"));
+    assert_false (bm_path_within ("https://a/bc", "https://a/b"));
+    assert_false (bm_path_within ("https://a/b", "/"));
+    assert_string_equal (bm_path_below ("D:\\Backup\\x\\y", "D:\\Backup"), "x\\y");
+    assert_string_equal (bm_path_below ("D:\\x", "D:\\"), "x");
+    assert_string_equal (bm_path_below ("/a/b", "/"), "a/b");
+    assert_string_equal (bm_path_below ("/a/b", "/a/b"), "");
 }
 
 static void

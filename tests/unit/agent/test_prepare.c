@@ -82,7 +82,7 @@ s_prepare (sql_place_t *place, const s_facts_t *facts, Btsmark__SetType type, co
                                      .backup_path = s_folder,
                                      .allowed_paths = allowed,
                                      .allowed_count = 1,
-                                     .local_files = true};
+                                     .files = BM_FILES_LOCAL};
     Btsmark__DatabaseTarget target = BTSMARK__DATABASE_TARGET__INIT, *targets[] = {&target};
     Btsmark__Prepare order = BTSMARK__PREPARE__INIT;
     target.name = (char *)(uintptr_t)name;
@@ -258,7 +258,7 @@ an_instance_that_cannot_be_asked_says_so (void **state)
                                      .backup_path = s_folder,
                                      .allowed_paths = allowed,
                                      .allowed_count = 1,
-                                     .local_files = true};
+                                     .files = BM_FILES_LOCAL};
     Btsmark__Prepare order = BTSMARK__PREPARE__INIT;
     bm_prepare_t prepare = {.instance = &instance, .error = &error};
     Btsmark__Vote *vote = bm_prepare_run (&prepare, &order);
