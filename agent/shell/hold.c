@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/shell/task.h"
 #include "common/clock.h"
 #include "common/log.h"
 
@@ -139,6 +140,9 @@ struct bm_mark_run {
     char **databases;
     size_t count;
     int64_t lease_ms;
+    bool check;     /* L2 */
+    char **sampled; /* databases that it looks at */
+    size_t sampled_count;
     size_t jobs; /* not done yet */
     bool over;   /* its last fact was told */
     bool opening;
@@ -149,7 +153,25 @@ struct bm_mark_run {
     uint64_t took_us;
     bm_error_t error;
     bm_sql_messages_t *messages;
+    bm_sample_t sample;
 };
+
+static char **
+s_names_dup (char *const *names, size_t count)
+{
+    char **list = bm_alloc ((count + 1) * sizeof *list);
+    for (size_t i = 0; i < count; i++)
+        list[i] = bm_strdup (names[i]);
+    return list;
+}
+
+static void
+s_names_free (char **names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free (names[i]);
+    free (names);
+}
 
 /*  After the last job of a mark that is over nobody knows it any more. */
 static void
@@ -163,9 +185,9 @@ s_mark_put (bm_mark_run_t *run)
     if (run->jobs > 0)
         return;
     bm_sql_messages_destroy (&run->messages);
-    for (size_t i = 0; i < run->count; i++)
-        free (run->databases[i]);
-    free (run->databases);
+    bm_sample_clear (&run->sample);
+    s_names_free (run->databases, run->count);
+    s_names_free (run->sampled, run->sampled_count);
     free (run->mark);
     free (run);
 }
@@ -181,6 +203,9 @@ s_keep (bm_mark_run_t *run)
     instance->mark_messages = run->messages;
     run->messages = NULL;
     memset (&run->error, 0, sizeof run->error);
+    bm_sample_clear (&instance->mark_sample);
+    instance->mark_sample = run->sample;
+    memset (&run->sample, 0, sizeof run->sample);
 }
 
 static void
@@ -243,9 +268,8 @@ bm_hold_mark (bm_instance_t *instance, const Btsmark__Envelope *order, int64_t l
     bm_mark_run_t *run = bm_alloc (sizeof *run);
     run->instance = instance;
     run->mark = bm_strdup (order->mark->mark);
-    run->databases = bm_alloc ((order->mark->n_databases + 1) * sizeof *run->databases);
-    for (size_t i = 0; i < order->mark->n_databases; i++)
-        run->databases[run->count++] = bm_strdup (order->mark->databases[i]);
+    run->count = order->mark->n_databases;
+    run->databases = s_names_dup (order->mark->databases, run->count);
     run->lease_ms = lease_ms;
     char context[48];
     snprintf (context, sizeof context, "btsmark run %" PRIu64, order->epoch);
@@ -265,9 +289,13 @@ s_commit_work (bm_job_t *job)
     /*  The connection that was there when the mark was opened, never a new one: that would not hold it. */
     bm_sql_t *sql = bm_session_present_sql (job->session);
     run->committed = BM_COMMITTED_UNKNOWN;
+    bm_mark_commit_terms_t terms = {.transaction_id = run->transaction_id,
+                                    .version = bm_session_version (job->session),
+                                    .check = run->check,
+                                    .databases = run->sampled,
+                                    .count = run->sampled_count};
     if (sql)
-        run->committed = bm_mark_commit (sql, bm_session_version (job->session),
-                                         run->transaction_id, &run->messages, &run->error);
+        run->committed = bm_mark_commit (sql, &terms, &run->messages, &run->sample, &run->error);
     else
         bm_fail (&run->error, BM_SQL_LOST, "the session that held mark %s was lost", run->mark);
     run->took_us = (uint64_t)(bm_clock_mono_us () - began);
@@ -297,10 +325,13 @@ s_commit_done (bm_job_t *job)
 }
 
 void
-bm_hold_commit (bm_instance_t *instance, int64_t transaction_id)
+bm_hold_commit (bm_instance_t *instance, const Btsmark__Commit *order, int64_t transaction_id)
 {
     bm_mark_run_t *run = instance->mark;
-    bm_require (run && run->transaction_id == transaction_id);
+    bm_require (run && run->transaction_id == transaction_id && !run->sampled);
+    run->check = order->check;
+    run->sampled_count = order->n_databases;
+    run->sampled = s_names_dup (order->databases, order->n_databases);
     run->commit = (bm_job_t){.work = s_commit_work, .done = s_commit_done, .data = run};
     run->jobs++;
     bm_session_submit (run->session, &run->commit);
@@ -337,4 +368,110 @@ bm_hold_rollback (bm_instance_t *instance)
     run->rollback = (bm_job_t){.work = s_rollback_work, .done = s_rollback_done, .data = run};
     run->jobs++;
     bm_session_submit (run->session, &run->rollback);
+}
+
+/*  ---- samples ---- */
+
+/*  The pauses between readings while something is in flight: a branch is rarely prepared for longer than some ms. */
+enum { FIRST_PAUSE_MS = 2, LONGEST_PAUSE_MS = 50, READING_MS = 5000 };
+
+typedef struct s_first_reading {
+    bm_job_t job;
+    char **databases;
+    size_t count;
+} s_first_reading_t;
+
+static void
+s_first_work (bm_job_t *job)
+{
+    s_first_reading_t *first = job->data;
+    bm_error_t error = {0};
+    bm_sample_t sample = {0};
+    bm_sql_t *sql =
+        bm_session_interrupted (job->session) ? NULL : bm_session_sql (job->session, &error);
+    if (sql)
+        bm_sample_read (sql, first->databases, first->count, READING_MS, &sample);
+    bm_sample_clear (&sample); /* what it says is said again by the one that is asked for */
+}
+
+static void
+s_first_done (bm_job_t *job)
+{
+    s_first_reading_t *first = job->data;
+    s_names_free (first->databases, first->count);
+    free (first);
+}
+
+void
+bm_hold_samples (bm_instance_t *instance, const Btsmark__Envelope *order)
+{
+    char context[48];
+    snprintf (context, sizeof context, "btsmark run %" PRIu64, order->epoch);
+    bm_hold_end_samples (instance);
+    instance->sampling = bm_session_new (instance->agent->sessions, instance->config, context);
+    s_first_reading_t *first = bm_alloc (sizeof *first);
+    first->job = (bm_job_t){.work = s_first_work, .done = s_first_done, .data = first};
+    first->count = order->mark->n_databases;
+    first->databases = s_names_dup (order->mark->databases, first->count);
+    bm_session_submit (instance->sampling, &first->job);
+}
+
+void
+bm_hold_end_samples (bm_instance_t *instance)
+{
+    if (instance->sampling)
+        bm_session_interrupt (instance->sampling);
+    bm_session_end (&instance->sampling);
+    instance->sample_operation = 0;
+    instance->sample_due_ms = INT64_MAX;
+}
+
+/*  Reads until nothing is in flight, its patience is over, or it is told to stop; the last reading counts. */
+static void
+s_sample (bm_task_t *task, bm_sample_t *sample, uint32_t *readings)
+{
+    const Btsmark__Sample *order = task->order->sample;
+    int64_t until_ms = bm_clock_mono_ms () + order->patience_ms;
+    int64_t pause_ms = FIRST_PAUSE_MS;
+    bm_sql_t *sql = bm_task_sql (task, &sample->error);
+    while (sql) {
+        bm_sample_clear (sample);
+        bm_sample_read (sql, order->databases, order->n_databases, READING_MS, sample);
+        ++*readings;
+        int64_t now_ms = bm_clock_mono_ms ();
+        if (!sample->ran || sample->branch_count == 0 || now_ms + pause_ms > until_ms ||
+            !bm_session_pause (task->job.session, pause_ms))
+            return;
+        pause_ms = pause_ms * 2 < LONGEST_PAUSE_MS ? pause_ms * 2 : LONGEST_PAUSE_MS;
+    }
+}
+
+static void
+s_sample_work (bm_job_t *job)
+{
+    bm_task_t *task = job->data;
+    bm_sample_t sample = {0};
+    Btsmark__Sampled *sampled = bm_alloc (sizeof *sampled);
+    btsmark__sampled__init (sampled);
+    bm_answer_text (&sampled->instance, task->instance->config->name);
+    s_sample (task, &sample, &sampled->readings);
+    sampled->ran = sample.ran;
+    sampled->fault = bm_sample_fault (&sample, task->instance->config->login);
+    if (sample.ran) {
+        sampled->counts = bm_sample_counts (&sample);
+        bm_sample_give (&sample, &sampled->in_flight, &sampled->n_in_flight);
+    }
+    bm_sample_clear (&sample);
+    task->kind = BTSMARK__ENVELOPE__BODY_SAMPLED;
+    task->body.sampled = sampled;
+}
+
+void
+bm_hold_sample (bm_instance_t *instance, bm_operation_t *operation)
+{
+    bm_require (instance->sampling);
+    instance->sample_operation = operation->id;
+    instance->sample_due_ms = (int64_t)operation->order->expires_agent_ms;
+    bm_task_submit (bm_task_new (instance->agent, instance, operation), instance->sampling,
+                    s_sample_work);
 }

@@ -14,9 +14,16 @@ void bm_hold_end_fence (bm_instance_t *instance, size_t slot);
 /*  Leads to MARK_OPEN or MARK_GONE. */
 void bm_hold_mark (bm_instance_t *instance, const Btsmark__Envelope *order, int64_t lease_ms);
 /*  Leads to COMMIT_ANSWERED. */
-void bm_hold_commit (bm_instance_t *instance, int64_t transaction_id);
+void bm_hold_commit (bm_instance_t *instance, const Btsmark__Commit *order, int64_t transaction_id);
 /*  Leads to MARK_GONE, also while it is still being opened. */
 void bm_hold_rollback (bm_instance_t *instance);
+
+/*  Samples are read in a session of their own: an error or an attention in the mark's would roll it back. It is opened, and
+ *  proved by a first reading, while the mark is. */
+void bm_hold_samples (bm_instance_t *instance, const Btsmark__Envelope *order);
+/*  Answers SAMPLED, at once or, while something is in flight, when its patience is over. */
+void bm_hold_sample (bm_instance_t *instance, bm_operation_t *operation);
+void bm_hold_end_samples (bm_instance_t *instance);
 
 /*  A fact for the participant, and the deeds that follow from it (instance.c). */
 void bm_instance_fact (bm_instance_t *self, const bm_fact_t *fact);

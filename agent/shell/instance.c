@@ -19,7 +19,7 @@ bm_instance_new (bm_agent_t *agent, const bm_instance_config_t *config)
     self->participant = bm_participant_new (agent->start_id);
     self->query = bm_session_new (agent->sessions, config, "query");
     self->probe = bm_session_new (agent->sessions, config, "probe");
-    self->commit_due_ms = INT64_MAX;
+    self->commit_due_ms = self->sample_due_ms = INT64_MAX;
     return self;
 }
 
@@ -33,6 +33,7 @@ bm_instance_end_sessions (bm_instance_t *self)
         bm_session_interrupt (self->probe);
     bm_session_end (&self->query);
     bm_session_end (&self->probe);
+    bm_hold_end_samples (self);
 }
 
 void
@@ -46,6 +47,7 @@ bm_instance_destroy (bm_instance_t **self_p)
         free (self->fence_names[i]);
     bm_sql_messages_destroy (&self->fence_messages);
     bm_sql_messages_destroy (&self->mark_messages);
+    bm_sample_clear (&self->mark_sample);
     free (self);
     *self_p = NULL;
 }
@@ -131,8 +133,15 @@ s_answer_committed (bm_instance_t *self, bm_operation_t *operation, bm_committed
     bm_answer_text (&committed->instance, self->config->name);
     committed->answer = answers[commit];
     committed->took_us = self->mark_took_us;
-    committed->fault = bm_answer_fault (error);
     bm_wire_messages (self->mark_messages, &committed->messages, &committed->n_messages);
+    committed->fault = bm_answer_fault (error);
+    bool sampled = commit == BM_COMMITTED_DONE && operation->order->commit->check;
+    if (sampled && self->mark_sample.ran) {
+        committed->sample_ran = true;
+        committed->counts = bm_sample_counts (&self->mark_sample);
+        bm_sample_give (&self->mark_sample, &committed->in_flight, &committed->n_in_flight);
+    } else if (sampled && !committed->fault)
+        committed->fault = bm_sample_fault (&self->mark_sample, self->config->login);
     self->commit_operation = 0;
     self->commit_due_ms = INT64_MAX;
     bm_agent_answer (self->agent, operation, BTSMARK__ENVELOPE__BODY_COMMITTED,
@@ -250,17 +259,8 @@ s_start_commit (bm_instance_t *self, const bm_operation_t *operation, const bm_d
     self->commit_operation = operation->id;
     self->commit_due_ms = bm_clock_mono_ms () + operation->order->commit->deadline_ms;
     self->mark_took_us = 0;
-    bm_hold_commit (self, deed->transaction_id);
-}
-
-static void
-s_answer_sampled (bm_instance_t *self, bm_operation_t *operation)
-{
-    Btsmark__Sampled *sampled = bm_alloc (sizeof *sampled);
-    btsmark__sampled__init (sampled);
-    bm_answer_text (&sampled->instance, self->config->name);
-    bm_agent_answer (self->agent, operation, BTSMARK__ENVELOPE__BODY_SAMPLED,
-                     (bm_body_t){.sampled = sampled});
+    bm_sample_clear (&self->mark_sample);
+    bm_hold_commit (self, operation->order->commit, deed->transaction_id);
 }
 
 static void
@@ -330,13 +330,14 @@ s_do_for (bm_instance_t *self, bm_operation_t *operation, const bm_deed_t *deed)
             break;
         case BM_DEED_START_MARK:
             memset (&self->mark_error, 0, sizeof self->mark_error);
+            bm_hold_samples (self, operation->order);
             bm_hold_mark (self, operation->order, deed->lease_ms);
             break;
         case BM_DEED_COMMIT:
             s_start_commit (self, operation, deed);
             break;
         case BM_DEED_SAMPLE:
-            s_answer_sampled (self, operation);
+            bm_hold_sample (self, operation);
             break;
         case BM_DEED_PROVE:
             bm_orders_prove (self->agent, self, operation, deed->unsettled);
@@ -374,14 +375,23 @@ s_do (bm_instance_t *self, const bm_deed_t *deed)
     s_do_for (self, operation, deed);
 }
 
+static void
+s_do_all (bm_instance_t *self, bm_deeds_t *deeds)
+{
+    for (size_t i = 0; i < deeds->count; i++)
+        s_do (self, &deeds->list[i]);
+    free (deeds);
+    bm_participant_state_t state = bm_participant_state (self->participant);
+    if (self->sampling && state != BM_PARTICIPANT_MARKING && state != BM_PARTICIPANT_MARKED)
+        bm_hold_end_samples (self);
+}
+
 void
 bm_instance_fact (bm_instance_t *self, const bm_fact_t *fact)
 {
     bm_deeds_t *deeds = bm_alloc (sizeof *deeds);
     bm_participant_fact (self->participant, fact, bm_clock_mono_ms (), deeds);
-    for (size_t i = 0; i < deeds->count; i++)
-        s_do (self, &deeds->list[i]);
-    free (deeds);
+    s_do_all (self, deeds);
 }
 
 static int64_t
@@ -415,9 +425,7 @@ bm_instance_order (bm_instance_t *self, bm_operation_t *operation, bm_order_kind
         order.transaction_id = wire->commit->transaction_id;
     bm_deeds_t *deeds = bm_alloc (sizeof *deeds);
     bm_participant_order (self->participant, &order, bm_clock_mono_ms (), deeds);
-    for (size_t i = 0; i < deeds->count; i++)
-        s_do (self, &deeds->list[i]);
-    free (deeds);
+    s_do_all (self, deeds);
     free (named);
 }
 
@@ -443,12 +451,35 @@ s_check_commit (bm_instance_t *self, int64_t now_ms)
     s_answer_committed (self, operation, BM_COMMITTED_UNKNOWN, &error);
 }
 
+/*  Whoever asked for a sample does not wait past its expiry: the round goes on without the check. */
+static void
+s_check_sample (bm_instance_t *self, int64_t now_ms)
+{
+    if (now_ms < self->sample_due_ms)
+        return;
+    bm_operation_t *operation =
+        bm_operations_by_id (self->agent->operations, self->sample_operation);
+    self->sample_due_ms = INT64_MAX;
+    if (!operation || operation->answer)
+        return;
+    Btsmark__Sampled *sampled = bm_alloc (sizeof *sampled);
+    btsmark__sampled__init (sampled);
+    bm_answer_text (&sampled->instance, self->config->name);
+    sampled->fault = bm_answer_fault_new (
+        BM_SQL_TIMEOUT, "the in-flight check did not run: its views were not read in time");
+    bm_log_warning ("%s: %s", self->config->name, sampled->fault->text);
+    bm_session_interrupt (self->sampling);
+    bm_agent_answer (self->agent, operation, BTSMARK__ENVELOPE__BODY_SAMPLED,
+                     (bm_body_t){.sampled = sampled});
+}
+
 void
 bm_instance_tick (bm_instance_t *self, int64_t now_ms)
 {
     if (now_ms >= bm_participant_due_ms (self->participant))
         bm_instance_fact (self, &(bm_fact_t){.kind = BM_FACT_TICK});
     s_check_commit (self, now_ms);
+    s_check_sample (self, now_ms);
 }
 
 void

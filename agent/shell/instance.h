@@ -30,8 +30,12 @@ struct bm_instance {
     bm_error_t mark_error;
     bm_sql_messages_t *mark_messages;
     uint64_t mark_took_us;
+    bm_sample_t mark_sample;   /* L2 */
     uint64_t commit_operation; /* 0 once it is answered */
     int64_t commit_due_ms;
+    bm_session_t *sampling; /* L1; from MARK to COMMIT */
+    uint64_t sample_operation;
+    int64_t sample_due_ms;
 };
 
 bm_instance_t *bm_instance_new (bm_agent_t *agent, const bm_instance_config_t *config);

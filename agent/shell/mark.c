@@ -99,10 +99,13 @@ bm_mark_open (bm_sql_t *sql, const bm_mark_terms_t *terms, int64_t *transaction_
     return status;
 }
 
+/*  What became of the COMMIT comes before L2, so that a sample that fails (a right is missing) does not hide it. */
 char *
-bm_mark_commit_batch (int version, int64_t transaction_id)
+bm_mark_commit_batch (const bm_mark_commit_terms_t *terms)
 {
-    return bm_format (
+    char *reads = terms->check ? bm_sample_batch (bm_reads_after, terms->databases, terms->count)
+                               : bm_strdup ("");
+    char *batch = bm_format (
         "SET NOCOUNT ON;\n"
         "IF @@TRANCOUNT <> 1 OR %s <> %" PRId64 "\n"
         "BEGIN\n"
@@ -110,8 +113,12 @@ bm_mark_commit_batch (int version, int64_t transaction_id)
         "    RETURN;\n"
         "END;\n"
         "COMMIT TRANSACTION;\n"
-        "SELECT @@TRANCOUNT AS bm_left;\n",
-        bm_fence_transaction_id (version), transaction_id, S_OTHER_TRANSACTION);
+        "SELECT @@ERROR AS bm_error, @@TRANCOUNT AS bm_left;\n"
+        "%s",
+        bm_fence_transaction_id (terms->version), terms->transaction_id, S_OTHER_TRANSACTION,
+        reads);
+    free (reads);
+    return batch;
 }
 
 /*  The server reported an error. Certain is only: what we roll back ourselves now, what was not ours to commit, and 3928,
@@ -136,23 +143,42 @@ s_judge_failure (bm_sql_t *sql, const bm_sql_result_t *result)
     return answer;
 }
 
-bm_committed_t
-bm_mark_commit (bm_sql_t *sql, int version, int64_t transaction_id, bm_sql_messages_t **messages_p,
-                bm_error_t *error)
+/*  A COMMIT that fails may leave no transaction behind either, and need not end the batch: only what it said itself
+ *  counts. A message of severity 10 (3923) may stand in @@ERROR too and is no failure. */
+static bool
+s_says_done (const bm_sql_result_t *result)
 {
-    char *batch = bm_mark_commit_batch (version, transaction_id);
+    int set =
+        result ? bm_sql_result_find (result, (const char *[]){"bm_error", "bm_left", NULL}) : -1;
+    if (set < 0 || bm_sql_result_rows (result, set) != 1 ||
+        bm_sql_result_int (result, set, 0, "bm_left", -1) != 0)
+        return false;
+    int64_t number = bm_sql_result_int (result, set, 0, "bm_error", -1);
+    if (number == 0)
+        return true;
+    const bm_sql_message_t *message =
+        number > 0 && number <= INT32_MAX ? bm_sql_result_message (result, (int)number) : NULL;
+    return message && message->severity <= 10;
+}
+
+bm_committed_t
+bm_mark_commit (bm_sql_t *sql, const bm_mark_commit_terms_t *terms, bm_sql_messages_t **messages_p,
+                bm_sample_t *after, bm_error_t *error)
+{
+    char *batch = bm_mark_commit_batch (terms);
     bm_sql_query_t *query = bm_sql_query_new (batch);
     bm_sql_query_timeout_ms (query, S_COMMIT_MS);
     bm_sql_result_t *result = NULL;
     bm_committed_t answer = BM_COMMITTED_UNKNOWN;
     bm_status_t status = bm_sql_run (sql, query, &result, error);
     s_keep_messages (result, messages_p);
-    int set = result ? bm_sql_result_find (result, (const char *[]){"bm_left", NULL}) : -1;
-    bool committed = set >= 0 && bm_sql_result_rows (result, set) == 1 &&
-                     bm_sql_result_int (result, set, 0, "bm_left", -1) == 0;
-    if (status == BM_OK && committed)
+    memset (after, 0, sizeof *after);
+    if (terms->check)
+        bm_sample_from (result, status, error, after);
+    if (s_says_done (result)) {
         answer = BM_COMMITTED_DONE;
-    else if (status == BM_SQL_FAILED && bm_sql_alive (sql))
+        memset (error, 0, sizeof *error); /* whatever it was, it came after the COMMIT */
+    } else if (status == BM_SQL_FAILED && bm_sql_alive (sql))
         answer = s_judge_failure (sql, result);
     else if (status == BM_OK)
         bm_fail (error, BM_SQL_FAILED, "SQL Server did not say what became of the COMMIT");

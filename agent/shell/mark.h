@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "agent/core/participant.h"
+#include "agent/shell/sample.h"
 #include "common/sql.h"
 
 typedef struct bm_mark_terms {
@@ -23,15 +24,25 @@ typedef struct bm_mark_terms {
 bm_status_t bm_mark_open (bm_sql_t *sql, const bm_mark_terms_t *terms, int64_t *transaction_id,
                           bm_sql_messages_t **messages_p, bm_error_t *error);
 
-/*  Commits exactly that transaction. DONE and ROLLED_BACK are certain; whatever is not is UNKNOWN, with *error. */
-bm_committed_t bm_mark_commit (bm_sql_t *sql, int version, int64_t transaction_id,
-                               bm_sql_messages_t **messages_p, bm_error_t *error);
+typedef struct bm_mark_commit_terms {
+    int64_t transaction_id;
+    int version; /* SQL Server's major version */
+    bool check;  /* read L2 right after the COMMIT, in the same batch */
+    char *const *databases;
+    size_t count;
+} bm_mark_commit_terms_t;
+
+/*  Commits exactly that transaction. DONE and ROLLED_BACK are certain; whatever is not is UNKNOWN, with *error. *after
+ *  is the second sample, whatever became of the COMMIT: it ran only when it was asked for and the COMMIT is done. */
+bm_committed_t
+bm_mark_commit (bm_sql_t *sql, const bm_mark_commit_terms_t *terms, bm_sql_messages_t **messages_p,
+                bm_sample_t *after, bm_error_t *error);
 
 /*  Rolls back whatever the session has open. When that fails the caller closes the session, which does it too. */
 bm_status_t bm_mark_rollback (bm_sql_t *sql, bm_error_t *error);
 
 /*  The batches. Caller frees. */
 char *bm_mark_open_batch (const bm_mark_terms_t *terms);
-char *bm_mark_commit_batch (int version, int64_t transaction_id);
+char *bm_mark_commit_batch (const bm_mark_commit_terms_t *terms);
 
 #endif

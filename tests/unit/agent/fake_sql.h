@@ -44,8 +44,13 @@ struct fake_sql {
     bool expire_fence; /* 'expired' comes at once */
     bool mute;         /* it does not say its name */
     bool deaf;         /* attention is not heard while a BACKUP is held; KILL ends it */
+    bool hold_sample;  /* the sample's views block until it is switched off, or cancelled */
+    bool no_right;     /* the login may not read them */
+    int in_flight;     /* so many further readings list a branch */
+    int branches_done; /* prepares and commits counted so far */
     /*  Counters, for fake_wait. */
     int sessions, fenced, marks, commits, rollbacks, backups, attentions, kills, open_marks;
+    int samples;
     bool killed;
     char last_backup[600]; /* location */
     char last_type;
@@ -205,6 +210,58 @@ fake_mark (fake_session_t *session)
     return SH_RUN_DONE;
 }
 
+static inline void
+fake_counts (fake_session_t *session)
+{
+    char done[16];
+    snprintf (done, sizeof done, "%d", fake_read (session->fake, &session->fake->branches_done));
+    fake_rows (session, "bm_wait,bm_count", 2,
+               (const char *[]){"PREEMPTIVE_DTC_COMMITREQUESTDONE", done,
+                                "PREEMPTIVE_DTC_PREPAREREQUESTDONE", done});
+}
+
+static inline void
+fake_list (fake_session_t *session)
+{
+    fake_sql_t *fake = session->fake;
+    pthread_mutex_lock (&fake->lock);
+    bool listed = fake->in_flight > 0;
+    fake->in_flight -= listed;
+    pthread_mutex_unlock (&fake->lock);
+    /*  Beside it one that is active only. */
+    fake_rows (session, "bm_branch,bm_uow,bm_state,bm_database_state,bm_database", listed ? 3 : 1,
+               (const char *[]){"811", "0D5E6A5C-0000-0000-0000-000000000811", "2", "4", "X", "812",
+                                "0D5E6A5C-0000-0000-0000-000000000812", "5", "5", "X", "812",
+                                "0D5E6A5C-0000-0000-0000-000000000812", "5", "4", "Y"});
+}
+
+/*  The reads of a sample in the order in which the batch has them. */
+static inline sh_run_t
+fake_sample (fake_session_t *session, const char *text)
+{
+    fake_sql_t *fake = session->fake;
+    const char *counts = strstr (text, "dm_os_wait_stats");
+    const char *list = strstr (text, "dm_tran_active_transactions");
+    fake_count (fake, &fake->samples, 1);
+    sh_run_t run = fake_hold (session, &fake->hold_sample, NULL);
+    if (run != SH_RUN_DONE)
+        return run;
+    pthread_mutex_lock (&fake->lock);
+    bool denied = fake->no_right;
+    pthread_mutex_unlock (&fake->lock);
+    if (denied) {
+        fake_say (session, 300, 14, 1,
+                  "VIEW SERVER STATE permission was denied on object 'server', database 'master'.");
+        return SH_RUN_DONE;
+    }
+    if (counts && counts < list)
+        fake_counts (session);
+    fake_list (session);
+    if (counts && counts > list)
+        fake_counts (session);
+    return SH_RUN_DONE;
+}
+
 static inline sh_run_t
 fake_commit (fake_session_t *session, const char *text)
 {
@@ -220,7 +277,9 @@ fake_commit (fake_session_t *session, const char *text)
     session->transaction = false;
     fake_count (fake, &fake->open_marks, -1);
     if (run == SH_RUN_DONE)
-        fake_one (session, "bm_left", 0);
+        fake_rows (session, "bm_error,bm_left", 1, (const char *[]){"0", "0"});
+    if (run == SH_RUN_DONE && strstr (text, "bm_wait"))
+        run = fake_sample (session, text);
     return run;
 }
 
@@ -306,6 +365,8 @@ fake_answer (fake_session_t *session, const char *text)
         return fake_mark (session);
     else if (strstr (text, "COMMIT TRANSACTION;"))
         return fake_commit (session, text);
+    else if (strstr (text, "bm_wait"))
+        return fake_sample (session, text);
     else if (strstr (text, "IF @@TRANCOUNT > 0 ROLLBACK"))
         return fake_rollback (session);
     else if (strstr (text, "KILL ")) {

@@ -38,15 +38,81 @@ a_mark_is_one_transaction_over_all_databases (void **state)
     free (batch);
 }
 
+/*  COMMIT with L2 behind it. */
+static bm_committed_t
+s_commit_of (sql_place_t *place, int64_t id, bm_sql_messages_t **messages_p, bm_sample_t *after,
+             bm_error_t *error)
+{
+    bm_mark_commit_terms_t terms = {
+        .transaction_id = id, .version = 15, .check = true, .databases = s_databases, .count = 2};
+    return bm_mark_commit (place->sql, &terms, messages_p, after, error);
+}
+
 static void
 a_mark_is_held_open_and_committed (void **state)
 {
     sql_place_t *place = *state;
     bm_error_t error = {0};
+    bm_sample_t after;
     int64_t id = s_open (place);
     assert_int_equal (fake_read (place->fake, &place->fake->open_marks), 1);
-    assert_int_equal (bm_mark_commit (place->sql, 15, id, NULL, &error), BM_COMMITTED_DONE);
+    assert_int_equal (s_commit_of (place, id, NULL, &after, &error), BM_COMMITTED_DONE);
     assert_int_equal (fake_read (place->fake, &place->fake->commits), 1);
+    assert_true (after.ran);
+    assert_int_equal (after.branch_count, 0);
+    bm_sample_clear (&after);
+}
+
+static void
+the_second_sample_is_read_behind_the_commit_list_before_counts (void **state)
+{
+    (void)state;
+    bm_mark_commit_terms_t terms = {
+        .transaction_id = 7, .version = 15, .check = true, .databases = s_databases, .count = 2};
+    char *batch = bm_mark_commit_batch (&terms);
+    const char *commit = strstr (batch, "COMMIT TRANSACTION;");
+    const char *said = strstr (batch, "@@ERROR AS bm_error, @@TRANCOUNT AS bm_left");
+    const char *list = strstr (batch, "sys.dm_tran_active_transactions");
+    const char *counts = strstr (batch, "sys.dm_os_wait_stats");
+    assert_true (commit && said && list && counts);
+    assert_true (commit < said && said < list && list < counts);
+    free (batch);
+    terms.check = false;
+    batch = bm_mark_commit_batch (&terms);
+    assert_null (strstr (batch, "sys.dm_"));
+    free (batch);
+}
+
+static void
+a_second_sample_that_fails_does_not_hide_the_commit (void **state)
+{
+    sql_place_t *place = *state;
+    bm_error_t error = {0};
+    bm_sample_t after;
+    int64_t id = s_open (place);
+    place->fake->no_right = true;
+    assert_int_equal (s_commit_of (place, id, NULL, &after, &error), BM_COMMITTED_DONE);
+    assert_int_equal (error.status, BM_OK);
+    assert_false (after.ran);
+    assert_true (after.denied);
+    bm_sample_clear (&after);
+}
+
+static void
+the_second_sample_tells_what_is_still_listed (void **state)
+{
+    sql_place_t *place = *state;
+    bm_error_t error = {0};
+    bm_sample_t after;
+    int64_t id = s_open (place);
+    place->fake->in_flight = 1;
+    place->fake->branches_done = 41;
+    assert_int_equal (s_commit_of (place, id, NULL, &after, &error), BM_COMMITTED_DONE);
+    assert_true (after.ran);
+    assert_int_equal (after.prepares, 41);
+    assert_int_equal (after.commits, 41);
+    assert_int_equal (after.branch_count, 1);
+    bm_sample_clear (&after);
 }
 
 static void
@@ -54,9 +120,10 @@ another_transaction_is_never_committed (void **state)
 {
     sql_place_t *place = *state;
     bm_error_t error = {0};
+    bm_sample_t after;
     int64_t id = s_open (place);
-    assert_int_equal (bm_mark_commit (place->sql, 15, id + 1, NULL, &error),
-                      BM_COMMITTED_ROLLED_BACK);
+    assert_int_equal (s_commit_of (place, id + 1, NULL, &after, &error), BM_COMMITTED_ROLLED_BACK);
+    assert_false (after.ran);
     assert_int_equal (fake_read (place->fake, &place->fake->commits), 0);
     assert_int_equal (fake_read (place->fake, &place->fake->rollbacks), 1);
     assert_true (strlen (error.text) > 0);
@@ -96,6 +163,7 @@ a_mark_that_fails_leaves_nothing_open (void **state)
 typedef struct {
     int number, severity;
     bool still_open, drop, result;
+    const char *error; /* of the result; NULL = 0 */
 } s_answer_t;
 
 static bool
@@ -112,7 +180,8 @@ s_answer_commit (fake_session_t *session, const char *text, const sh_rpc_t *rpc,
     if (answer->number)
         fake_say (session, answer->number, answer->severity, 1, "text");
     if (answer->result)
-        fake_one (session, "bm_left", 0);
+        fake_rows (session, "bm_error,bm_left", 1,
+                   (const char *[]){answer->error ? answer->error : "0", "0"});
     *run = answer->drop ? SH_RUN_DROP : SH_RUN_DONE;
     return true;
 }
@@ -124,7 +193,11 @@ s_commit (sql_place_t *place, s_answer_t answer, bm_sql_messages_t **messages_p)
     int64_t id = s_open (place);
     place->argument = &answer;
     place->fake->script = s_answer_commit;
-    return bm_mark_commit (place->sql, 15, id, messages_p, &error);
+    bm_sample_t after;
+    bm_committed_t committed = s_commit_of (place, id, messages_p, &after, &error);
+    assert_false (after.ran); /* COMMIT was all that was answered */
+    bm_sample_clear (&after);
+    return committed;
 }
 
 static void
@@ -135,6 +208,24 @@ a_dropped_mark_keeps_its_message (void **state)
     assert_int_equal (s_commit (*state, answer, &messages), BM_COMMITTED_DONE);
     assert_int_equal (messages->items[0].number, 3923);
     bm_sql_messages_destroy (&messages);
+}
+
+static void
+a_message_of_severity_10_is_no_failure_wherever_it_stands (void **state)
+{
+    s_answer_t answer = {.number = 3923, .severity = 10, .result = true, .error = "3923"};
+    assert_int_equal (s_commit (*state, answer, NULL), BM_COMMITTED_DONE);
+}
+
+/*  No transaction is left, and yet nothing was committed: the batch went on behind a COMMIT that failed. */
+static void
+a_commit_that_failed_is_never_taken_for_done (void **state)
+{
+    s_answer_t answer = {.number = 3928, .severity = 16, .result = true, .error = "3928"};
+    assert_int_equal (s_commit (*state, answer, NULL), BM_COMMITTED_ROLLED_BACK);
+    answer.number = 9002;
+    answer.error = "9002";
+    assert_int_equal (s_commit (*state, answer, NULL), BM_COMMITTED_UNKNOWN);
 }
 
 static void
@@ -181,7 +272,12 @@ main (void)
         SQL_TEST (a_mark_is_held_open_and_committed),
         SQL_TEST (another_transaction_is_never_committed),
         SQL_TEST (a_mark_that_fails_leaves_nothing_open),
+        cmocka_unit_test (the_second_sample_is_read_behind_the_commit_list_before_counts),
+        SQL_TEST (a_second_sample_that_fails_does_not_hide_the_commit),
+        SQL_TEST (the_second_sample_tells_what_is_still_listed),
         SQL_TEST (a_dropped_mark_keeps_its_message),
+        SQL_TEST (a_message_of_severity_10_is_no_failure_wherever_it_stands),
+        SQL_TEST (a_commit_that_failed_is_never_taken_for_done),
         SQL_TEST (a_commit_that_sql_server_gave_up_is_rolled_back),
         SQL_TEST (a_transaction_that_an_error_left_open_is_rolled_back),
         SQL_TEST (an_error_that_tells_nothing_is_unknown),
