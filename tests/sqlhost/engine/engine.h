@@ -7,8 +7,10 @@
  *      instance.h     open and close, logins, sessions, cancel, kill, DMV rows of sessions
  *      catalog.h      databases, tables, modules
  *      transaction.h  transactions, marks, application locks, lock list
+ *      branch.h       branches of distributed transactions: join, prepare, end by unit of work
  *      row.h          cursors, insert, update, delete
  *      backup.h       BACKUP, headers of backup files
+ *      configuration.h server options
  *      cut.h          a database rebuilt from its files to a mark
  *
  *  How it is built. The whole of every database lives in memory, guarded by one lock of the
@@ -19,7 +21,9 @@
 #define SH_ENGINE_ENGINE_H
 
 #include "tests/sqlhost/engine/backup.h"
+#include "tests/sqlhost/engine/branch.h"
 #include "tests/sqlhost/engine/catalog.h"
+#include "tests/sqlhost/engine/configuration.h"
 #include "tests/sqlhost/engine/cut.h"
 #include "tests/sqlhost/engine/error.h"
 #include "tests/sqlhost/engine/fault.h"

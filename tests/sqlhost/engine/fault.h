@@ -18,8 +18,24 @@ typedef enum {
     SH_FAULT_BACKUP_HOLD_AFTER, /* engine: each new backup waits after so many bytes, until 0 */
     SH_FAULT_DROP_BACKUP,     /* engine: the session that runs the next BACKUP is dropped midway */
     SH_FAULT_HISTORY_FAIL,    /* engine: msdb's rows of the next BACKUP fail with 3009 */
-    SH_FAULT_COMMIT_DELAY_MS, /* engine: a marked COMMIT takes so long before it is logged */
-    SH_FAULT_COMMIT_HOLD,     /* engine: a marked COMMIT waits until this is 0 again */
+    SH_FAULT_COMMIT_DELAY_MS, /* engine: a marked COMMIT takes so long before it stalls others */
+    SH_FAULT_COMMIT_HOLD,     /* engine: a marked COMMIT waits there until this is 0 again */
+    SH_FAULT_MARK_STALL_OFF,  /* engine: a marked COMMIT neither stalls nor waits */
+    SH_FAULT_MARK_STALL_TIMEOUT_MS, /* engine: it gives up (3928) after so long; 0 = 5000 */
+    SH_FAULT_MARK_STALL_DELAY_MS,   /* engine: it stalls the others so long before it is logged */
+    SH_FAULT_MARK_STALL_HOLD,       /* engine: ... until this is 0 again */
+    SH_FAULT_MARK_TIMEOUT_KEEPS,    /* engine: 3928 leaves the transaction open */
+    /*  engine: a branch of a distributed transaction is held up before its record (of prepare, of
+     *  commit), between the record and its count, between its count and its end in the lists: so
+     *  many milliseconds, or until the hold is 0 again. Only the first two make the caller wait. */
+    SH_FAULT_DTC_PREPARE_DELAY_MS,
+    SH_FAULT_DTC_PREPARE_HOLD,
+    SH_FAULT_DTC_COMMIT_DELAY_MS,
+    SH_FAULT_DTC_COMMIT_HOLD,
+    SH_FAULT_DTC_COUNT_DELAY_MS,
+    SH_FAULT_DTC_COUNT_HOLD,
+    SH_FAULT_DTC_LISTED_DELAY_MS,
+    SH_FAULT_DTC_LISTED_HOLD,
     SH_FAULT_KILL_BEFORE_COMMIT, /* engine: _exit (137) at the Nth commit, before its record */
     SH_FAULT_KILL_AFTER_COMMIT,  /* engine: _exit (137) at the Nth commit, after its record */
     SH_FAULT_ERROR_AT,           /* tsql: the Nth statement from now fails with error_number */

@@ -258,6 +258,7 @@ s_open (sh_instance_t *self, const sh_options_t *options, sh_error_t *error)
         sh_db_recover (self, self->dbs[i]);
     if (s_make_system_dbs (self, error) != SH_OK || sh_system_make (self, error) != SH_OK)
         return SH_ERROR;
+    sh_prepared_recover (self);
     return SH_OK;
 }
 
@@ -276,6 +277,7 @@ s_conditions_make (sh_instance_t *self)
 static void
 s_free (sh_instance_t *self)
 {
+    sh_branch_free_all (self);
     for (size_t i = 0; i < self->db_count; i++)
         sh_db_free (self->dbs[i]);
     free (self->dbs);
@@ -335,6 +337,7 @@ sh_instance_close (sh_instance_t **self_p)
         return;
     sh_lock_instance (self);
     sh_require (self->sessions == NULL);
+    sh_branch_free_all (self);
     self->checkpointer_runs = false;
     pthread_cond_signal (&self->checkpoint_wake);
     /*  Identity values that no commit has logged reach the data file here. */

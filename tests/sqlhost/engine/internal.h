@@ -94,6 +94,8 @@ bool sh_lock_free_for (sh_esession_t *session, const sh_lock_key_t *key, unsigne
 bool
 sh_lock_give (sh_esession_t *session, const sh_lock_key_t *key, unsigned mode, sh_owner_t owner);
 void sh_lock_give_all (sh_esession_t *session, sh_owner_t owner);
+/*  Every grant of one session becomes another's that has none. */
+void sh_lock_move_all (sh_esession_t *from, sh_esession_t *to, sh_owner_t owner);
 /*  What the session holds there for that owner. */
 unsigned sh_lock_held (sh_esession_t *session, const sh_lock_key_t *key, sh_owner_t owner);
 /*  Other sessions that hold a mode conflicting with `mode`; up to max of them. */
@@ -161,9 +163,12 @@ typedef struct {
     size_t position;
 } sh_save_t;
 
+typedef struct sh_branch sh_branch_t;
+
 struct sh_txn {
     int64_t id;
     sh_esession_t *session;
+    sh_branch_t *branch; /* of a distributed transaction; NULL = local */
     char name[33];
     bool user, marked;
     char mark[33], description[256];
@@ -182,6 +187,12 @@ struct sh_txn {
 sh_status_t sh_txn_touch (sh_esession_t *session, int db_id, sh_error_t *error);
 sh_undo_t *sh_txn_undo (sh_esession_t *session, sh_undo_kind_t kind, sh_table_t *table);
 void sh_txn_rollback_locked (sh_esession_t *session);
+/*  Writes the record and applies it. *lsn (may be NULL) = 0 when there was nothing to log. A failure leaves a branch as
+ *  it is and rolls back anything else. */
+sh_status_t sh_txn_commit_locked (sh_esession_t *session, int64_t *lsn, sh_error_t *error);
+sh_status_t
+sh_txn_begin_locked (sh_esession_t *session, const char *name, bool user, sh_error_t *error);
+void sh_txn_describe (const sh_txn_t *txn, sh_txn_info_t *info);
 
 /*  ---- databases ---- */
 
@@ -257,6 +268,53 @@ bool sh_sql_run (sqlite3 *sqlite, const char *sql, sh_error_t *error);
 /*  Loads db->image from its file as it stood at db->applied. Missing file: an empty image. */
 sh_status_t sh_data_load (sh_instance_t *instance, sh_db_t *db, sh_error_t *error);
 /*  Takes what changed and writes it; releases the lock meanwhile. Checkpoint lock held. */
+/*  ---- branches (branch.c, prepared.c, stall.c) ---- */
+
+enum { SH_ORPHAN_ID = -2 };
+
+struct sh_branch {
+    uint8_t uow[16];
+    int state;              /* SH_TXN_... */
+    sh_esession_t *session; /* it works, or worked, there; NULL = orphan */
+    sh_esession_t *carrier; /* holds its transaction and locks once it is prepared, no session's */
+    bool busy;              /* a call is about to end it */
+    sh_txn_info_t info;     /* how it is listed after its record */
+    /*  When the count of its prepare moves, that of its commit, and when it is listed no more: monotonic ms, 0 = not to
+     *  come or done. */
+    int64_t prepare_due_ms, commit_due_ms, gone_due_ms;
+    sh_branch_t *next;
+};
+
+/*  What belongs to a session that ends: a prepared branch is an orphan from now on. */
+void sh_branch_orphan_locked (sh_esession_t *session);
+/*  The transaction of an active branch has ended by itself. */
+void sh_branch_drop_locked (sh_instance_t *instance, sh_branch_t *branch);
+/*  Moves the counts whose time has come and forgets who is listed no more. */
+void sh_branch_settle_locked (sh_instance_t *instance);
+/*  A branch as the instance found it stored: prepared, in doubt. */
+sh_branch_t *sh_branch_recover_locked (sh_instance_t *instance, const uint8_t uow[16], int64_t id,
+                                       const char *name, const char *login, int64_t begin_time);
+void sh_branch_free_all (sh_instance_t *instance);
+
+/*  What it would log if it were committed now, by database; the caller frees the bodies and the array. */
+size_t sh_txn_parts (sh_txn_t *txn, sh_part_t **parts);
+/*  Stores what a branch has changed; from then on it survives a restart. */
+sh_status_t sh_prepared_write (sh_instance_t *instance, sh_branch_t *branch, sh_error_t *error);
+/*  Inside a SQLite transaction or as one of its own. */
+bool sh_prepared_forget (sh_instance_t *instance, const uint8_t uow[16]);
+/*  Makes the stored branches again; at open, after the databases are there. One that does not fit stays stored, with a
+ *  line in the error log. */
+void sh_prepared_recover (sh_instance_t *instance);
+
+/*  Waits while a marked commit stalls the instance. */
+sh_status_t sh_stall_pass (sh_esession_t *session, sh_error_t *error);
+/*  Begins a stall and waits until nothing is prepared any more: 3928 after the time-out, then there is none. */
+sh_status_t sh_stall_begin (sh_esession_t *session, sh_error_t *error);
+void sh_stall_end (sh_esession_t *session);
+/*  Waits as a fault says: so many milliseconds, and until the hold is off. */
+sh_status_t sh_fault_wait_locked (sh_esession_t *session, const char *wait_type,
+                                  sh_fault_id_t delay, sh_fault_id_t hold, sh_error_t *error);
+
 sh_status_t sh_data_checkpoint (sh_instance_t *instance, sh_db_t *db, sh_error_t *error);
 void sh_data_close (sh_db_t *db);
 void sh_data_remove (sh_instance_t *instance, sh_db_t *db);
@@ -313,6 +371,9 @@ sh_status_t sh_esession_check_locked (sh_esession_t *self, sh_error_t *error);
 void sh_esession_tell (sh_esession_t *self, int number, int severity, int state, const char *format,
                        ...) __attribute__ ((format (printf, 5, 6)));
 /*  Waits until woken or the monotonic deadline (ms, -1 = none) has passed; false = passed. */
+/*  A session that no client has, to carry a branch; in no list. */
+sh_esession_t *sh_esession_carrier (sh_instance_t *instance, int id, const char *login);
+void sh_esession_carrier_free (sh_esession_t *self);
 bool sh_esession_pause (sh_esession_t *self, int64_t deadline_ms);
 /*  Waits until the deadline (-1 = none) or `done (arg)`; ends early by cancel, kill, shutdown. */
 sh_status_t
@@ -344,6 +405,9 @@ struct sh_instance {
     pthread_t checkpointer;
     bool checkpointer_runs;
     pthread_cond_t checkpoint_wake;
+    sh_branch_t *branches;
+    sh_branch_counts_t branch_counts;
+    const sh_esession_t *staller; /* whose marked commit stalls the others */
     size_t uncheckpointed; /* changes since the last one */
     int64_t disk_free_us;  /* when the limited disk has written what it was given */
 };

@@ -292,6 +292,16 @@ sh_lock_give_all (sh_esession_t *session, sh_owner_t owner)
         s_grant_remove (session->grants[owner]);
 }
 
+void
+sh_lock_move_all (sh_esession_t *from, sh_esession_t *to, sh_owner_t owner)
+{
+    sh_require (!to->grants[owner]);
+    to->grants[owner] = from->grants[owner];
+    from->grants[owner] = NULL;
+    for (sh_grant_t *grant = to->grants[owner]; grant; grant = grant->next_of_owner)
+        grant->session = to;
+}
+
 unsigned
 sh_lock_held (sh_esession_t *session, const sh_lock_key_t *key, sh_owner_t owner)
 {

@@ -66,7 +66,11 @@ static const char s_schema[] =
     " time INTEGER, mark TEXT, description TEXT, user TEXT);"
     "CREATE TABLE IF NOT EXISTS part (lsn INTEGER, db INTEGER, marked INTEGER, body BLOB,"
     " PRIMARY KEY (lsn, db));"
-    "CREATE INDEX IF NOT EXISTS part_db ON part (db, lsn);";
+    "CREATE INDEX IF NOT EXISTS part_db ON part (db, lsn);"
+    "CREATE TABLE IF NOT EXISTS prepared (uow BLOB PRIMARY KEY, xid INTEGER, name TEXT, login TEXT,"
+    " begin INTEGER) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS prepared_part (uow BLOB, db INTEGER, body BLOB,"
+    " PRIMARY KEY (uow, db));";
 
 static sqlite3 *
 s_connect (const sh_instance_t *instance, sh_error_t *error)
@@ -202,7 +206,8 @@ sh_log_write (sh_instance_t *instance, sh_record_t *records, size_t count, sh_er
             bytes += records[i].parts[k].body.size;
         records[i].lsn = next;
         next = sh_lsn_after (next, bytes);
-        done = s_insert_record (log, &records[i], next);
+        done = s_insert_record (log, &records[i], next) &&
+               (!records[i].prepared || sh_prepared_forget (instance, records[i].prepared));
     }
     if (done)
         done = sh_sql_run (log->sqlite, "COMMIT", error);

@@ -73,6 +73,28 @@ sh_esession_open (sh_instance_t *instance, const sh_session_options_t *options, 
 }
 
 void
+sh_esession_t *
+sh_esession_carrier (sh_instance_t *instance, int id, const char *login)
+{
+    sh_esession_t *self = sh_mem_alloc (sizeof *self);
+    self->instance = instance;
+    self->id = id;
+    self->lock_timeout_ms = -1;
+    sh_copy (self->login, sizeof self->login, login);
+    s_condition_make (&self->wake);
+    return self;
+}
+
+void
+sh_esession_carrier_free (sh_esession_t *self)
+{
+    if (!self)
+        return;
+    sh_require (!self->txn && !self->grants[SH_FOR_TXN]);
+    pthread_cond_destroy (&self->wake);
+    free (self);
+}
+
 sh_esession_close (sh_esession_t **self_p)
 {
     sh_esession_t *self = *self_p;
@@ -84,6 +106,7 @@ sh_esession_close (sh_esession_t **self_p)
     if (self->txn)
         sh_txn_rollback_locked (self);
     for (int owner = 0; owner < SH_FOR_COUNT; owner++)
+    sh_branch_orphan_locked (self);
         sh_lock_give_all (self, (sh_owner_t)owner);
     sh_esession_t **p = &instance->sessions;
     while (*p != self)

@@ -11,9 +11,8 @@
 #include "tests/sqlhost/engine/internal.h"
 
 sh_status_t
-sh_txn_begin (sh_esession_t *session, const char *name, bool user, sh_error_t *error)
+sh_txn_begin_locked (sh_esession_t *session, const char *name, bool user, sh_error_t *error)
 {
-    sh_lock_instance (session->instance);
     sh_require (!session->txn);
     sh_status_t status = sh_esession_check_locked (session, error);
     if (status == SH_OK) {
@@ -27,6 +26,14 @@ sh_txn_begin (sh_esession_t *session, const char *name, bool user, sh_error_t *e
         sh_copy (txn->name, sizeof txn->name, name);
         session->txn = txn;
     }
+    return status;
+}
+
+sh_status_t
+sh_txn_begin (sh_esession_t *session, const char *name, bool user, sh_error_t *error)
+{
+    sh_lock_instance (session->instance);
+    sh_status_t status = sh_txn_begin_locked (session, name, user, error);
     sh_unlock_instance (session->instance);
     return status;
 }
@@ -192,9 +199,12 @@ s_end (sh_esession_t *session)
     free (txn->undo);
     free (txn->saves);
     free (txn->databases);
+    sh_branch_t *branch = txn->branch;
     free (txn);
     session->txn = NULL;
     sh_lock_give_all (session, SH_FOR_TXN);
+    if (branch && branch->state == SH_TXN_ACTIVE)
+        sh_branch_drop_locked (session->instance, branch);
 }
 
 void
@@ -383,6 +393,40 @@ s_build (sh_txn_t *txn, s_build_t *builds)
         }
 }
 
+/*  The scratch of s_build: the next one logs everything again. */
+static void
+s_unbuild (sh_txn_t *txn)
+{
+    for (size_t i = 0; i < txn->undo_count; i++) {
+        const sh_undo_t *undo = &txn->undo[i];
+        sh_slot_t *slot = undo->kind == SH_UNDO_ROW ? sh_slot_find (undo->table, undo->rid) : NULL;
+        if (slot)
+            slot->logged = false;
+        if (undo->table && undo->table->identity_logged == txn->id)
+            undo->table->identity_logged = 0;
+    }
+}
+
+size_t
+sh_txn_parts (sh_txn_t *txn, sh_part_t **parts)
+{
+    size_t most = txn->database_count, count = 0;
+    s_build_t *builds = sh_mem_alloc (most * sizeof *builds);
+    *parts = sh_mem_alloc (most * sizeof **parts);
+    s_build (txn, builds);
+    s_unbuild (txn);
+    for (size_t i = 0; i < most; i++) {
+        sh_part_t *part = &builds[i].part;
+        if (builds[i].used && sh_db_logged (sh_db_by_id (txn->session->instance, part->db_id))) {
+            sh_op_end (&part->body, builds[i].counts);
+            (*parts)[count++] = *part;
+        } else
+            sh_bytes_free (&part->body);
+    }
+    free (builds);
+    return count;
+}
+
 /*  ---- commit: afterwards ---- */
 
 static void
@@ -431,27 +475,6 @@ s_apply (sh_txn_t *txn)
 }
 
 /*  ---- commit: marks ---- */
-
-static bool
-s_not_held (void *arg)
-{
-    return sh_fault_locked (arg, SH_FAULT_COMMIT_HOLD) == 0;
-}
-
-static sh_status_t
-s_marked_wait (sh_esession_t *session, sh_error_t *error)
-{
-    sh_instance_t *instance = session->instance;
-    int64_t delay = sh_fault_locked (instance, SH_FAULT_COMMIT_DELAY_MS);
-    sh_status_t status = SH_OK;
-    if (delay > 0)
-        status = sh_esession_wait_locked (session, "TRAN_MARKLATCH_EX", sh_now_ms () + delay, NULL,
-                                          NULL, error);
-    if (status == SH_OK && !s_not_held (instance))
-        status =
-            sh_esession_wait_locked (session, "TRAN_MARKLATCH_EX", -1, s_not_held, instance, error);
-    return status;
-}
 
 /*  The row of msdb.dbo.logmarkhistory for one database. */
 static bool
@@ -538,30 +561,37 @@ s_tell_unmarked (sh_esession_t *session, const s_commit_t *commit, const char *m
     }
 }
 
+/*  *lsn = 0 when there was nothing to log. */
 static sh_status_t
-s_log (sh_txn_t *txn, s_commit_t *commit, int64_t time, sh_error_t *error)
+s_log (sh_txn_t *txn, s_commit_t *commit, int64_t time, int64_t *lsn, sh_error_t *error)
 {
     sh_instance_t *instance = txn->session->instance;
+    const uint8_t *prepared = txn->branch ? txn->branch->uow : NULL;
     sh_record_t records[2] = {{.xid = txn->id,
                                .time = time,
                                .mark = txn->marked ? txn->mark : NULL,
                                .description = txn->marked ? txn->description : NULL,
                                .user = txn->session->login,
                                .parts = commit->parts,
-                               .part_count = commit->part_count},
+                               .part_count = commit->part_count,
+                               .prepared = prepared},
                               {.time = time, .parts = &commit->msdb, .part_count = 1}};
+    *lsn = 0;
     if (commit->part_count == 0)
-        return SH_OK;
+        return !prepared || sh_prepared_forget (instance, prepared)
+                   ? SH_OK
+                   : sh_fail (error, 9001, 21, 1, "The log of the instance is not available.");
     if (sh_fault_count_locked (instance, SH_FAULT_KILL_BEFORE_COMMIT))
         _exit (137);
     sh_status_t status = sh_log_write (instance, records, commit->row_count > 0 ? 2 : 1, error);
     if (status == SH_OK && sh_fault_count_locked (instance, SH_FAULT_KILL_AFTER_COMMIT))
         _exit (137);
+    *lsn = records[0].lsn;
     return status;
 }
 
-static sh_status_t
-s_commit (sh_esession_t *session, sh_error_t *error)
+sh_status_t
+sh_txn_commit_locked (sh_esession_t *session, int64_t *lsn, sh_error_t *error)
 {
     sh_txn_t *txn = session->txn;
     s_commit_t commit = {.msdb = {.db_id = SH_DB_MSDB}};
@@ -569,7 +599,7 @@ s_commit (sh_esession_t *session, sh_error_t *error)
     char mark[33];
     sh_copy (mark, sizeof mark, txn->mark);
     s_gather (txn, &commit, time);
-    sh_status_t status = s_log (txn, &commit, time, error);
+    sh_status_t status = s_log (txn, &commit, time, lsn, error);
     if (status == SH_OK) {
         s_apply (txn);
         sh_system_apply (session->instance, commit.rows, commit.row_count);
@@ -578,6 +608,8 @@ s_commit (sh_esession_t *session, sh_error_t *error)
     s_gathered_free (txn, &commit);
     if (status == SH_OK)
         s_end (session);
+    else if (txn->branch)
+        s_unbuild (txn);
     else
         sh_txn_rollback_locked (session);
     if (status == SH_OK)
@@ -586,25 +618,75 @@ s_commit (sh_esession_t *session, sh_error_t *error)
     return status;
 }
 
+/*  A marked commit waits for what is prepared; every other one that has something to log waits for marked ones. */
+static sh_status_t
+s_wait (sh_esession_t *session, sh_error_t *error)
+{
+    static const char wait[] = "TRAN_MARKLATCH_EX";
+    const sh_txn_t *txn = session->txn;
+    if (!txn->marked) {
+        sh_status_t status = SH_OK;
+        if (session->killed || session->instance->stopping)
+            status = sh_esession_check_locked (session, error);
+        return status == SH_OK && txn->undo_count > 0 ? sh_stall_pass (session, error) : status;
+    }
+    sh_status_t status =
+        sh_fault_wait_locked (session, wait, SH_FAULT_COMMIT_DELAY_MS, SH_FAULT_COMMIT_HOLD, error);
+    if (status == SH_OK)
+        status = sh_stall_begin (session, error);
+    if (status == SH_OK)
+        status = sh_fault_wait_locked (session, wait, SH_FAULT_MARK_STALL_DELAY_MS,
+                                       SH_FAULT_MARK_STALL_HOLD, error);
+    return status;
+}
+
 sh_status_t
 sh_txn_commit (sh_esession_t *session, sh_error_t *error)
 {
+    int64_t lsn;
     sh_lock_instance (session->instance);
     sh_require (session->txn != NULL);
-    sh_status_t status = SH_OK;
-    if (session->txn->marked)
-        status = s_marked_wait (session, error);
-    else if (session->killed || session->instance->stopping)
-        status = sh_esession_check_locked (session, error);
+    sh_status_t status = s_wait (session, error);
     if (status == SH_OK)
-        status = s_commit (session, error);
-    else if (status == SH_KILLED)
+        status = sh_txn_commit_locked (session, &lsn, error);
+    else if (status == SH_KILLED ||
+             (status == SH_ERROR &&
+              !sh_fault_locked (session->instance, SH_FAULT_MARK_TIMEOUT_KEEPS)))
         sh_txn_rollback_locked (session);
+    sh_stall_end (session);
     sh_unlock_instance (session->instance);
     return status;
 }
 
 /*  ---- listing ---- */
+
+void
+sh_txn_describe (const sh_txn_t *txn, sh_txn_info_t *info)
+{
+    const sh_branch_t *branch = txn->branch;
+    memset (info, 0, sizeof *info);
+    info->id = txn->id;
+    info->session_id = txn->session->id;
+    sh_copy (info->name, sizeof info->name, txn->name);
+    info->user = txn->user;
+    info->marked = txn->marked;
+    info->begin_time = txn->begin_time;
+    info->changes = txn->changes;
+    info->state = branch ? branch->state : SH_TXN_ACTIVE;
+    info->db_state = txn->changes > 0 ? SH_TXN_DB_ACTIVE : SH_TXN_DB_STARTED;
+    if (branch) {
+        info->distributed = true;
+        memcpy (info->uow, branch->uow, 16);
+        if (branch->state == SH_TXN_PREPARED)
+            info->db_state = SH_TXN_DB_PREPARED;
+        if (branch->busy) { /* its commit has begun, its record is to come */
+            info->state = SH_TXN_COMMITTING;
+            info->db_state = SH_TXN_DB_COMMITTING;
+        }
+    }
+    for (size_t i = 0; i < txn->database_count && i < 32; i++)
+        info->databases[info->database_count++] = txn->databases[i];
+}
 
 size_t
 sh_txn_list (sh_instance_t *instance, sh_txn_info_t **out)
@@ -612,23 +694,20 @@ sh_txn_list (sh_instance_t *instance, sh_txn_info_t **out)
     size_t count = 0, capacity = 0;
     *out = NULL;
     sh_lock_instance (instance);
-    for (const sh_esession_t *s = instance->sessions; s; s = s->next) {
-        const sh_txn_t *txn = s->txn;
-        if (!txn)
-            continue;
-        *out = sh_grow (*out, count, &capacity, sizeof **out);
-        sh_txn_info_t *info = &(*out)[count++];
-        memset (info, 0, sizeof *info);
-        info->id = txn->id;
-        info->session_id = s->id;
-        sh_copy (info->name, sizeof info->name, txn->name);
-        info->user = txn->user;
-        info->marked = txn->marked;
-        info->begin_time = txn->begin_time;
-        info->changes = txn->changes;
-        for (size_t i = 0; i < txn->database_count && i < 32; i++)
-            info->databases[info->database_count++] = txn->databases[i];
-    }
+    sh_branch_settle_locked (instance);
+    for (const sh_esession_t *s = instance->sessions; s; s = s->next)
+        if (s->txn) {
+            *out = sh_grow (*out, count, &capacity, sizeof **out);
+            sh_txn_describe (s->txn, &(*out)[count++]);
+        }
+    for (const sh_branch_t *b = instance->branches; b; b = b->next)
+        if (b->state != SH_TXN_ACTIVE) {
+            *out = sh_grow (*out, count, &capacity, sizeof **out);
+            if (b->carrier->txn)
+                sh_txn_describe (b->carrier->txn, &(*out)[count++]);
+            else
+                (*out)[count++] = b->info;
+        }
     sh_unlock_instance (instance);
     return count;
 }

@@ -22,9 +22,12 @@ const char *sh_txn_name (const sh_esession_t *session);
  *  error of status SH_ERROR) when marked already: the first one stays. */
 sh_status_t
 sh_txn_mark (sh_esession_t *session, const char *name, const char *description, sh_error_t *error);
-/*  A marked commit may wait (faults); it sends 3923 through on_message for each database where
- *  its mark is dropped. SH_CANCELLED: not committed, still open. SH_ERROR (9001 ...), SH_KILLED:
- *  rolled back. */
+/*  A marked commit stalls the instance: until it is logged, no other transaction may be prepared or committed, but
+ *  prepared branches (branch.h) end; it waits for those, and for another marked commit, at most
+ *  mark_stall_timeout_ms, then fails with 3928, severity 16. Microsoft does not say what becomes of the transaction
+ *  then, only "The marked transaction failed ... Try the operation again": here it is rolled back, or stays open with
+ *  the fault mark_timeout_keeps. It sends 3923 through on_message for each database where its mark is dropped.
+ *  SH_CANCELLED: not committed, still open. SH_ERROR (9001, 3928, ...), SH_KILLED: rolled back. */
 sh_status_t sh_txn_commit (sh_esession_t *session, sh_error_t *error);
 void sh_txn_rollback (sh_esession_t *session);
 
@@ -39,13 +42,29 @@ sh_status_t sh_txn_rollback_save (sh_esession_t *session, const char *name);
  *  database drops marks (3923) until its log is backed up. Nothing in other recovery models. */
 void sh_txn_note_bulk (sh_esession_t *session, int db_id);
 
+/*  Numbers as in sys.dm_tran_active_transactions and sys.dm_tran_database_transactions. */
+enum {
+    SH_TXN_ACTIVE = 2,
+    SH_TXN_COMMITTING = 4,
+    SH_TXN_PREPARED = 5,
+    SH_TXN_COMMITTED = 6,
+    SH_TXN_DB_STARTED = 3, /* no log records yet */
+    SH_TXN_DB_ACTIVE = 4,
+    SH_TXN_DB_PREPARED = 5,
+    SH_TXN_DB_COMMITTED = 10,
+    SH_TXN_DB_COMMITTING = 12
+};
+
 typedef struct {
     int64_t id;
-    int session_id;
+    int session_id; /* -2: an orphaned branch */
     char name[33];
     bool user, marked;
-    int64_t begin_time; /* local ticks */
-    size_t changes;     /* rows changed so far */
+    bool distributed;
+    uint8_t uow[16];     /* when distributed */
+    int state, db_state; /* SH_TXN_..., SH_TXN_DB_... */
+    int64_t begin_time;  /* local ticks */
+    size_t changes;      /* rows changed so far */
     size_t database_count;
     int databases[32]; /* ids changed so far (at most the first 32) */
 } sh_txn_info_t;
