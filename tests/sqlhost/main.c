@@ -27,6 +27,10 @@ typedef struct {
     int ready_fd;
     size_t connections;
     bool fsync;
+    const char *certificate;
+    const char *key;
+    bool force_encryption;
+    bool no_tls;
     char *faults[FAULT_MAX];
     size_t fault_count;
 } s_options_t;
@@ -34,6 +38,7 @@ typedef struct {
 typedef struct {
     sh_instance_t *instance;
     sh_backend_t *backend;
+    sh_tls_t *tls;
     sh_server_t *server;
 } s_host_t;
 
@@ -50,6 +55,11 @@ static const char s_help[] =
     "  --sa-password-file FILE   its first line becomes the password of sa; needed once\n"
     "  --ready-fd N              writes HOST:PORT and a newline there when it serves\n"
     "  --connections N           clients at a time, 1 to 1024 (default 1024)\n"
+    "  --tls-certificate FILE    PEM, with its chain; --tls-key FILE belongs to it. Without them\n"
+    "                            a self-signed one is made, as SQL Server does\n"
+    "  --tls-key FILE            PEM\n"
+    "  --force-encryption        refuses clients that do not encrypt\n"
+    "  --no-tls                  as a server without a certificate: nothing is encrypted\n"
     "  --fsync                   every commit reaches the disk\n"
     "  --fault NAME=VALUE        a fault on demand (repeatable), as sqlhost_fault sets at run "
     "time\n"
@@ -68,6 +78,10 @@ enum {
     OPTION_PASSWORD,
     OPTION_READY,
     OPTION_CONNECTIONS,
+    OPTION_CERTIFICATE,
+    OPTION_KEY,
+    OPTION_FORCE_ENCRYPTION,
+    OPTION_NO_TLS,
     OPTION_FSYNC,
     OPTION_FAULT,
     OPTION_LEVEL,
@@ -82,6 +96,10 @@ static const struct option s_long_options[] = {
     {"sa-password-file", required_argument, NULL, OPTION_PASSWORD},
     {"ready-fd", required_argument, NULL, OPTION_READY},
     {"connections", required_argument, NULL, OPTION_CONNECTIONS},
+    {"tls-certificate", required_argument, NULL, OPTION_CERTIFICATE},
+    {"tls-key", required_argument, NULL, OPTION_KEY},
+    {"force-encryption", no_argument, NULL, OPTION_FORCE_ENCRYPTION},
+    {"no-tls", no_argument, NULL, OPTION_NO_TLS},
     {"fsync", no_argument, NULL, OPTION_FSYNC},
     {"fault", required_argument, NULL, OPTION_FAULT},
     {"log-level", required_argument, NULL, OPTION_LEVEL},
@@ -106,12 +124,36 @@ s_wrong (const char *what, const char *value)
     return EXIT_USAGE;
 }
 
+/*  False: not one of TLS. */
+static bool
+s_take_tls_option (s_options_t *options, int option)
+{
+    switch (option) {
+        case OPTION_CERTIFICATE:
+            options->certificate = optarg;
+            return true;
+        case OPTION_KEY:
+            options->key = optarg;
+            return true;
+        case OPTION_FORCE_ENCRYPTION:
+            options->force_encryption = true;
+            return true;
+        case OPTION_NO_TLS:
+            options->no_tls = true;
+            return true;
+        default:
+            return false;
+    }
+}
+
 /*  -1: go on. */
 static int
 s_take_option (s_options_t *options, int option)
 {
     long number;
 
+    if (s_take_tls_option (options, option))
+        return -1;
     switch (option) {
         case OPTION_DATA:
             options->data = optarg;
@@ -173,6 +215,10 @@ s_parse (int argc, char **argv, s_options_t *options)
         return s_wrong ("an argument that is no option", argv[optind]);
     if (!options->data)
         return s_wrong ("--data is missing", "");
+    if (!options->certificate != !options->key)
+        return s_wrong ("--tls-certificate and --tls-key belong together", "");
+    if (options->no_tls && (options->certificate || options->force_encryption))
+        return s_wrong ("--no-tls goes with no other option of TLS", "");
     return -1;
 }
 
@@ -264,9 +310,19 @@ s_start (s_host_t *host, const s_options_t *options)
     if (!s_set_up_sa (host->instance, options->password_file) ||
         !s_set_faults (host->instance, options))
         return false;
+    if (!options->no_tls) {
+        host->tls = sh_tls_new (options->certificate, options->key, text, sizeof text);
+        if (!host->tls) {
+            sh_log (SH_LOG_ERROR, "%s", text);
+            return false;
+        }
+    }
     host->backend = sh_tsql_backend_new (host->instance);
-    const sh_server_options_t server = {
-        .listen = options->listen, .connections = options->connections, .backend = host->backend};
+    const sh_server_options_t server = {.listen = options->listen,
+                                        .connections = options->connections,
+                                        .tls = host->tls,
+                                        .force_encryption = options->force_encryption,
+                                        .backend = host->backend};
     host->server = sh_server_start (&server, text, sizeof text);
     if (!host->server)
         sh_log (SH_LOG_ERROR, "%s", text);
@@ -299,6 +355,7 @@ s_stop (s_host_t *host)
         sh_instance_shutdown (host->instance);
     if (!sh_server_stop (&host->server, STOP_MS))
         return false;
+    sh_tls_destroy (&host->tls);
     sh_tsql_backend_destroy (&host->backend);
     sh_instance_close (&host->instance);
     return true;

@@ -72,6 +72,7 @@ typedef struct {
     const char *program_name;
     const char *client_interface;
     const char *client_address;
+    bool encrypted;
     uint32_t client_pid;
 } sh_session_options_t;
 
@@ -126,6 +127,7 @@ typedef struct {
     int session_id;
     char login_name[129], host_name[129], program_name[129], client_interface[33],
         client_address[65];
+    bool encrypted;
     uint32_t client_pid;
     int64_t login_time; /* local ticks */
     uint8_t context_info[128];

@@ -334,6 +334,7 @@ struct sh_esession {
     sh_esession_t *next;
     pthread_cond_t wake;
     char login[129], host[129], program[129], interface[33], address[65];
+    bool encrypted;
     uint32_t pid;
     int64_t login_time;
     uint8_t context_info[128];

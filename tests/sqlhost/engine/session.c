@@ -51,6 +51,7 @@ sh_esession_open (sh_instance_t *instance, const sh_session_options_t *options, 
     sh_copy (self->program, sizeof self->program, options->program_name);
     sh_copy (self->interface, sizeof self->interface, options->client_interface);
     sh_copy (self->address, sizeof self->address, options->client_address);
+    self->encrypted = options->encrypted;
     s_condition_make (&self->wake);
     sh_lock_instance (instance);
     bool stopping = instance->stopping;
@@ -394,6 +395,7 @@ s_describe (const sh_esession_t *self, sh_session_info_t *out)
     sh_copy (out->program_name, sizeof out->program_name, self->program);
     sh_copy (out->client_interface, sizeof out->client_interface, self->interface);
     sh_copy (out->client_address, sizeof out->client_address, self->address);
+    out->encrypted = self->encrypted;
     out->client_pid = self->pid;
     out->login_time = self->login_time;
     memcpy (out->context_info, self->context_info, sizeof out->context_info);

@@ -87,7 +87,7 @@ sh_fill_dm_exec_connections (sh_session_t *session, int db_id, sh_rowset_t *rows
         v[1] = sh_value_ticks (list[i].login_time);
         sh_cell_text (&v[2], "TCP");
         sh_cell_text (&v[3], "TSQL");
-        sh_cell_text (&v[4], "FALSE");
+        sh_cell_text (&v[4], list[i].encrypted ? "TRUE" : "FALSE");
         sh_cell_text (&v[5], "SQL");
         if (colon) {
             v[7] = sh_value_int (strtol (colon + 1, NULL, 10));

@@ -26,6 +26,9 @@ struct sh_connection {
     sh_assembly_t in;
     sh_packet_header_t header; /* of the packet read last */
     int64_t deadline_ms;       /* of the login; 0 afterwards */
+    sh_channel_t *channel;     /* NULL = in the clear; set and dropped during the login only */
+    bool login_only;           /* the channel ends with the first packet of LOGIN7 */
+    sh_writer_t records;       /* on their way out */
     char why[160];             /* the connection ends for this */
 
     atomic_bool ended; /* hung up or stopped: read nothing more */
@@ -55,10 +58,8 @@ s_fail (sh_connection_t *self, const char *why)
 /*  ---- the socket ---- */
 
 static bool
-s_send_all (void *context, const uint8_t *data, size_t size)
+s_send_raw (sh_connection_t *self, const uint8_t *data, size_t size)
 {
-    sh_connection_t *self = context;
-
     while (size > 0) {
         ssize_t sent = send (self->options.fd, data, size, MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR)
@@ -70,6 +71,19 @@ s_send_all (void *context, const uint8_t *data, size_t size)
         size -= (size_t)sent;
     }
     return true;
+}
+
+static bool
+s_send_all (void *context, const uint8_t *data, size_t size)
+{
+    sh_connection_t *self = context;
+
+    if (!self->channel)
+        return s_send_raw (self, data, size);
+    sh_writer_clear (&self->records);
+    return sh_channel_write (self->channel, data, size, &self->records)
+               ? s_send_raw (self, self->records.data, self->records.size)
+               : s_fail (self, "the encryption failed");
 }
 
 /*  During the login every wait is part of one deadline. */
@@ -92,19 +106,73 @@ s_wait_readable (sh_connection_t *self)
     }
 }
 
+/*  What is there, at most `size` bytes, at least one; 0: the connection ends. */
+static size_t
+s_receive_some (sh_connection_t *self, uint8_t *data, size_t size)
+{
+    for (;;) {
+        if (!s_wait_readable (self))
+            return 0;
+        ssize_t got = recv (self->options.fd, data, size, 0);
+        if (atomic_load (&self->ended))
+            s_fail (self, "hung up");
+        else if (got > 0)
+            return (size_t)got;
+        else if (got < 0 && errno == EINTR)
+            continue;
+        else
+            s_fail (self, got == 0 ? "the client closed" : "the connection was lost");
+        return 0;
+    }
+}
+
+static bool
+s_receive_raw (sh_connection_t *self, uint8_t *data, size_t size)
+{
+    while (size > 0) {
+        size_t got = s_receive_some (self, data, size);
+        if (got == 0)
+            return false;
+        data += got;
+        size -= got;
+    }
+    return true;
+}
+
+/*  More for the channel. A login-only channel takes record by record: what follows its last one comes in the clear. */
+static bool
+s_fill (sh_connection_t *self)
+{
+    uint8_t record[SH_CHANNEL_RECORD];
+    size_t size;
+
+    if (self->login_only) {
+        if (!s_receive_raw (self, record, 5))
+            return false;
+        size = (size_t)(record[3] << 8 | record[4]);
+        if (size > sizeof record - 5)
+            return s_fail (self, "malformed: a TLS record that is none");
+        if (!s_receive_raw (self, record + 5, size))
+            return false;
+        size += 5;
+    } else
+        size = s_receive_some (self, record, sizeof record);
+    if (size > 0)
+        sh_channel_feed (self->channel, record, size);
+    return size > 0;
+}
+
 static bool
 s_receive (sh_connection_t *self, uint8_t *data, size_t size)
 {
+    if (!self->channel)
+        return s_receive_raw (self, data, size);
     while (size > 0) {
-        if (!s_wait_readable (self))
+        int got = sh_channel_read (self->channel, data, size, false);
+        if (got < 0)
+            return s_fail (self, "the client ended the encryption");
+        if (got == 0 && !s_fill (self))
             return false;
-        ssize_t got = recv (self->options.fd, data, size, 0);
-        if (atomic_load (&self->ended))
-            return s_fail (self, "hung up");
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return s_fail (self, got == 0 ? "the client closed" : "the connection was lost");
         data += got;
         size -= (size_t)got;
     }
@@ -127,6 +195,10 @@ s_read_message (sh_connection_t *self)
         size_t size = (size_t)self->header.length - SH_PACKET_HEADER;
         if (!s_receive (self, payload, size))
             return false;
+        if (self->login_only && self->header.type == SH_PACKET_LOGIN7) {
+            self->login_only = false;
+            sh_channel_destroy (&self->channel);
+        }
         /*  An attention may come where a message was broken off: it stands for itself. */
         if (self->header.type == SH_PACKET_ATTENTION)
             sh_assembly_clear (&self->in);
@@ -152,6 +224,11 @@ s_linger (sh_connection_t *self)
 {
     uint8_t scrap[4096];
 
+    if (self->channel) {
+        sh_writer_clear (&self->records);
+        sh_channel_end (self->channel, &self->records);
+        s_send_raw (self, self->records.data, self->records.size);
+    }
     shutdown (self->options.fd, SHUT_WR);
     int64_t until = s_now_ms () + 1000;
     struct pollfd item = {.fd = self->options.fd, .events = POLLIN};
@@ -171,6 +248,27 @@ s_hang_up (void *context)
     shutdown (self->options.fd, SHUT_RD);
 }
 
+/*  The first byte that waits, in *type: 1 = there is one, 0 = nothing yet, -1 = the client is gone. Under lock, while a
+ *  request runs: the session's thread does not read then. */
+static int
+s_peek (sh_connection_t *self, uint8_t *type)
+{
+    uint8_t record[SH_CHANNEL_RECORD];
+    bool open = self->channel;
+
+    int waits = open ? sh_channel_read (self->channel, type, 1, true) : 0;
+    if (waits != 0)
+        return waits;
+    ssize_t got = open ? recv (self->options.fd, record, sizeof record, MSG_DONTWAIT)
+                       : recv (self->options.fd, type, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (got < 0)
+        return errno == EAGAIN || errno == EINTR ? 0 : -1;
+    if (got == 0 || !open)
+        return got == 0 ? -1 : 1;
+    sh_channel_feed (self->channel, record, (size_t)got);
+    return sh_channel_read (self->channel, type, 1, true);
+}
+
 sh_watch_t
 sh_connection_look (sh_connection_t *self, bool hung)
 {
@@ -179,9 +277,9 @@ sh_connection_look (sh_connection_t *self, bool hung)
 
     pthread_mutex_lock (&self->lock);
     if (self->busy && !self->stopping) {
-        ssize_t got = recv (self->options.fd, &type, 1, MSG_PEEK | MSG_DONTWAIT);
-        bool nothing = got < 0 && (errno == EAGAIN || errno == EINTR);
-        hung = hung || atomic_load (&self->ended) || got == 0 || (got < 0 && !nothing);
+        int got = s_peek (self, &type);
+        bool nothing = got == 0;
+        hung = hung || atomic_load (&self->ended) || got < 0;
         if (got == 1 && type == SH_PACKET_ATTENTION && !atomic_load (&self->ended)) {
             self->attention = true;
             sh_tds_sink_stop (&self->out);
@@ -219,6 +317,9 @@ s_set_busy (sh_connection_t *self, bool busy)
     pthread_mutex_unlock (&self->lock);
     if (busy)
         self->options.watch (self->options.context);
+    /*  An attention right behind its request may have come out of the socket with it: nothing would wake the watch. */
+    if (busy && self->channel)
+        sh_connection_look (self, false);
 }
 
 /*  ---- requests ---- */
@@ -445,6 +546,7 @@ s_open (sh_connection_t *self, const sh_login7_t *login)
                                .language = login->language,
                                .server_name = login->server_name,
                                .client_address = self->options.address,
+                               .encrypted = self->channel != NULL,
                                .client_pid = login->client_pid,
                                .tds_version = login->tds_version,
                                .packet_size = s_packet_size (login->packet_size)};
@@ -501,6 +603,41 @@ s_login7 (sh_connection_t *self)
     return good;
 }
 
+/*  3.3.5.2 TLS/SSL Negotiation: the handshake, inside PRELOGIN packets. */
+static bool
+s_encrypt (sh_connection_t *self)
+{
+    sh_channel_t *channel = sh_channel_new (self->options.tls);
+    sh_writer_t answer = {0}, packets = {0};
+    sh_channel_state_t state = SH_CHANNEL_MORE;
+    bool good = true;
+
+    while (good && state == SH_CHANNEL_MORE) {
+        good = s_read_message (self) && (self->in.type == SH_PACKET_PRELOGIN ||
+                                         s_fail (self, "the client does not encrypt"));
+        if (!good)
+            break;
+        sh_writer_clear (&answer);
+        sh_writer_clear (&packets);
+        state = sh_channel_handshake (channel, self->in.body.data, self->in.body.size, &answer);
+        const size_t most = SH_LIMIT_PACKET_DEFAULT - SH_PACKET_HEADER;
+        for (size_t at = 0; at < answer.size; at += most) {
+            size_t size = answer.size - at < most ? answer.size - at : most;
+            sh_packet_write (&packets, SH_PACKET_PRELOGIN, at + size == answer.size, 0,
+                             (uint8_t)(at / most + 1), answer.data + at, size);
+        }
+        good = s_send_raw (self, packets.data, packets.size);
+    }
+    sh_writer_free (&answer);
+    sh_writer_free (&packets);
+    if (good && state == SH_CHANNEL_READY) {
+        self->channel = channel;
+        return true;
+    }
+    sh_channel_destroy (&channel);
+    return good ? s_fail (self, "the TLS handshake failed") : false;
+}
+
 /*  2.2.6.5: PRELOGIN comes first, if the client sends one at all. */
 static bool
 s_prelogin (sh_connection_t *self)
@@ -512,13 +649,20 @@ s_prelogin (sh_connection_t *self)
         snprintf (self->why, sizeof self->why, "malformed: %s", why);
         return false;
     }
+    uint8_t encryption =
+        sh_prelogin_encryption (&prelogin, self->options.tls, self->options.force_encryption);
     sh_writer_t answer = {0}, packet = {0};
-    sh_prelogin_answer (&answer);
+    sh_prelogin_answer (&answer, encryption);
     sh_packet_write (&packet, SH_PACKET_RESPONSE, true, 0, 1, answer.data, answer.size);
     bool sent = s_send_all (self, packet.data, packet.size);
     sh_writer_free (&answer);
     sh_writer_free (&packet);
-    return sent;
+    if (!sent || encryption == SH_ENCRYPT_NOT_SUP)
+        return sent;
+    if (!s_encrypt (self))
+        return false;
+    self->login_only = encryption == SH_ENCRYPT_OFF;
+    return true;
 }
 
 static bool
@@ -528,8 +672,11 @@ s_login (sh_connection_t *self)
     self->in.limit = SH_LIMIT_LOGIN_BYTES;
     if (!s_read_message (self))
         return false;
-    if (self->in.type == SH_PACKET_PRELOGIN && (!s_prelogin (self) || !s_read_message (self)))
-        return false;
+    if (self->in.type == SH_PACKET_PRELOGIN) {
+        if (!s_prelogin (self) || !s_read_message (self))
+            return false;
+    } else if (self->options.tls && self->options.force_encryption)
+        return s_fail (self, "the client does not encrypt");
     if (self->in.type != SH_PACKET_LOGIN7)
         return s_fail (self, "malformed: no LOGIN7 where one must stand");
     if (!s_login7 (self))
@@ -585,6 +732,8 @@ sh_connection_destroy (sh_connection_t **self_p)
         return;
     close (self->options.fd);
     sh_tds_sink_free (&self->out);
+    sh_channel_destroy (&self->channel);
+    sh_writer_free (&self->records);
     sh_writer_free (&self->in.body);
     pthread_mutex_destroy (&self->lock);
     free (self);

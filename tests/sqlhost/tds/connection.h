@@ -4,6 +4,7 @@
 #define SH_TDS_CONNECTION_H
 
 #include "tests/sqlhost/tds/session.h"
+#include "tests/sqlhost/tds/tls.h"
 
 typedef struct sh_connection sh_connection_t;
 
@@ -11,6 +12,8 @@ typedef struct {
     int fd; /* taken over */
     char address[80];
     unsigned login_ms;
+    sh_tls_t *tls;         /* NULL = no encryption */
+    bool force_encryption; /* every client is encrypted throughout */
     sh_backend_t *backend;
     /*  Asks for sh_connection_look when the client sends something or goes away; once. */
     void (*watch) (void *context);

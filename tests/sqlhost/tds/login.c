@@ -63,8 +63,22 @@ s_prelogin_option (sh_writer_t *out, uint8_t token, size_t offset, size_t length
     sh_writer_u16_be (out, (uint16_t)length);
 }
 
+uint8_t
+sh_prelogin_encryption (const sh_prelogin_t *client, bool available, bool forced)
+{
+    if (!available)
+        return SH_ENCRYPT_NOT_SUP;
+    if (client->has_encryption &&
+        (client->encryption == SH_ENCRYPT_ON || client->encryption == SH_ENCRYPT_REQ))
+        return SH_ENCRYPT_ON;
+    if (forced)
+        return SH_ENCRYPT_REQ;
+    return client->has_encryption && client->encryption == SH_ENCRYPT_OFF ? SH_ENCRYPT_OFF
+                                                                          : SH_ENCRYPT_NOT_SUP;
+}
+
 void
-sh_prelogin_answer (sh_writer_t *out)
+sh_prelogin_answer (sh_writer_t *out, uint8_t encryption)
 {
     static const uint8_t version[6] = {15, 0, 0x11, 0x3F, 0, 0}; /* 15.0.4415, as @@VERSION says */
     const size_t start = 5 * 5 + 1;
@@ -76,7 +90,7 @@ sh_prelogin_answer (sh_writer_t *out)
     s_prelogin_option (out, PRELOGIN_MARS, start + 8, 1);
     sh_writer_u8 (out, PRELOGIN_END);
     sh_writer_bytes (out, version, sizeof version);
-    sh_writer_u8 (out, SH_ENCRYPT_NOT_SUP);
+    sh_writer_u8 (out, encryption);
     sh_writer_u8 (out, 0); /* the instance name is right */
     sh_writer_u8 (out, 0); /* no MARS */
 }

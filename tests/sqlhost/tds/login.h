@@ -25,8 +25,11 @@ typedef struct {
 /*  False with a reason in *why when the message is malformed. */
 bool
 sh_prelogin_parse (const uint8_t *data, size_t size, sh_prelogin_t *prelogin, const char **why);
-/*  Our answer: version, no encryption, no MARS. */
-void sh_prelogin_answer (sh_writer_t *out);
+/*  What the server answers to the client's ENCRYPTION (2.2.6.5). `available`: it has a certificate; `forced`: it takes
+ *  encrypted clients only. TLS follows unless the answer is NOT_SUP; after OFF it ends with the first packet of LOGIN7. */
+uint8_t sh_prelogin_encryption (const sh_prelogin_t *client, bool available, bool forced);
+/*  Our answer: version, that encryption, no MARS. */
+void sh_prelogin_answer (sh_writer_t *out, uint8_t encryption);
 
 typedef struct {
     uint32_t tds_version; /* one of SH_TDS_*: what the session will speak */

@@ -37,6 +37,8 @@ struct sh_server {
     sh_backend_t *backend;
     unsigned login_ms;
     unsigned send_ms;
+    sh_tls_t *tls;
+    bool force_encryption;
     size_t limit;
     char address[80];
     uint16_t port;
@@ -136,6 +138,8 @@ s_begin (sh_server_t *self, s_slot_t *slot, int fd, const struct sockaddr *addre
 {
     sh_connection_options_t options = {.fd = fd,
                                        .login_ms = self->login_ms,
+                                       .tls = self->tls,
+                                       .force_encryption = self->force_encryption,
                                        .backend = self->backend,
                                        .watch = s_watch,
                                        .context = slot};
@@ -375,6 +379,8 @@ sh_server_start (const sh_server_options_t *options, char *error, size_t size)
     self->backend = options->backend;
     self->login_ms = options->login_ms ? options->login_ms : SH_LIMIT_LOGIN_MS;
     self->send_ms = options->send_ms ? options->send_ms : SH_LIMIT_SEND_MS;
+    self->tls = options->tls;
+    self->force_encryption = options->force_encryption;
     self->limit = options->connections;
     if (self->limit == 0 || self->limit > SH_LIMIT_CONNECTIONS)
         self->limit = SH_LIMIT_CONNECTIONS;

@@ -5,6 +5,7 @@
 #define SH_TDS_SERVER_H
 
 #include "tests/sqlhost/tds/session.h"
+#include "tests/sqlhost/tds/tls.h"
 
 typedef struct sh_server sh_server_t;
 
@@ -13,6 +14,8 @@ typedef struct {
     size_t connections;    /* clients at a time; 0 = SH_LIMIT_CONNECTIONS, which is also the most */
     unsigned login_ms;     /* 0 = SH_LIMIT_LOGIN_MS */
     unsigned send_ms;      /* 0 = SH_LIMIT_SEND_MS */
+    sh_tls_t *tls;         /* NULL = no encryption; borrowed, outlives the server */
+    bool force_encryption; /* with tls: clients that do not encrypt are refused */
     sh_backend_t *backend; /* borrowed; outlives the server */
 } sh_server_options_t;
 

@@ -168,6 +168,7 @@ s_open (sh_backend_t *backend, const sh_login_t *login, sh_sink_t *sink, void **
                                     .program_name = login->app_name,
                                     .client_interface = login->library,
                                     .client_address = login->client_address,
+                                    .encrypted = login->encrypted,
                                     .client_pid = login->client_pid};
     sh_esession_t *engine = NULL;
     if (sh_esession_open (host->instance, &options, &engine, &error) != SH_OK) {

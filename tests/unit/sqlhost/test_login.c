@@ -282,16 +282,44 @@ a_prelogin_has_at_most_its_limit_of_options (void **state)
     assert_false (sh_prelogin_parse (large, SH_LIMIT_PRELOGIN + 1, &prelogin, &why));
 }
 
+/*  2.2.6.5: the server's answers, by what it has and wants and what the client sent. */
 static void
-our_prelogin_offers_neither_encryption_nor_mars (void **state)
+encryption_is_agreed_on_as_ms_tds_says (void **state)
+{
+    static const struct {
+        bool available, forced;
+        uint8_t client, answer;
+    } rows[] = {{false, false, SH_ENCRYPT_OFF, SH_ENCRYPT_NOT_SUP},
+                {false, false, SH_ENCRYPT_ON, SH_ENCRYPT_NOT_SUP},
+                {false, false, SH_ENCRYPT_NOT_SUP, SH_ENCRYPT_NOT_SUP},
+                {true, false, SH_ENCRYPT_OFF, SH_ENCRYPT_OFF},
+                {true, false, SH_ENCRYPT_ON, SH_ENCRYPT_ON},
+                {true, false, SH_ENCRYPT_REQ, SH_ENCRYPT_ON},
+                {true, false, SH_ENCRYPT_NOT_SUP, SH_ENCRYPT_NOT_SUP},
+                {true, true, SH_ENCRYPT_OFF, SH_ENCRYPT_REQ},
+                {true, true, SH_ENCRYPT_ON, SH_ENCRYPT_ON},
+                {true, true, SH_ENCRYPT_NOT_SUP, SH_ENCRYPT_REQ}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        sh_prelogin_t client = {.has_encryption = true, .encryption = rows[i].client};
+        assert_int_equal (sh_prelogin_encryption (&client, rows[i].available, rows[i].forced),
+                          rows[i].answer);
+    }
+    sh_prelogin_t silent = {0};
+    assert_int_equal (sh_prelogin_encryption (&silent, true, false), SH_ENCRYPT_NOT_SUP);
+    assert_int_equal (sh_prelogin_encryption (&silent, true, true), SH_ENCRYPT_REQ);
+}
+
+static void
+our_prelogin_offers_encryption_as_told_and_no_mars (void **state)
 {
     sh_writer_t out = {0};
     sh_prelogin_t prelogin;
     const char *why;
     (void)state;
-    sh_prelogin_answer (&out);
+    sh_prelogin_answer (&out, SH_ENCRYPT_REQ);
     assert_true (sh_prelogin_parse (out.data, out.size, &prelogin, &why));
-    assert_int_equal (prelogin.encryption, SH_ENCRYPT_NOT_SUP);
+    assert_int_equal (prelogin.encryption, SH_ENCRYPT_REQ);
     assert_true (prelogin.has_mars);
     assert_int_equal (prelogin.mars, 0);
     sh_writer_free (&out);
@@ -312,7 +340,8 @@ main (void)
         cmocka_unit_test (flags_of_integrated_and_new_password_are_seen),
         cmocka_unit_test (a_recorded_prelogin_is_read_and_a_cut_one_refused),
         cmocka_unit_test (a_prelogin_has_at_most_its_limit_of_options),
-        cmocka_unit_test (our_prelogin_offers_neither_encryption_nor_mars),
+        cmocka_unit_test (our_prelogin_offers_encryption_as_told_and_no_mars),
+        cmocka_unit_test (encryption_is_agreed_on_as_ms_tds_says),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
