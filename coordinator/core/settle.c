@@ -87,11 +87,12 @@ s_mark_standing (const bm_settle_fact_t *fact, const char *mark, const bm_mark_p
             *proof_p = &fact->proofs[i];
     if (*proof_p && !(*proof_p)->asked)
         return S_UNASKED;
+    const bool in_history = *proof_p && (*proof_p)->in_history && bm_lsn_valid ((*proof_p)->lsn);
     if (*proof_p && (*proof_p)->in_marklog)
-        return (*proof_p)->in_history && bm_lsn_valid ((*proof_p)->lsn) ? S_PRESENT : S_UNPROVEN;
-    /*  An older one than the oldest kept may have been trimmed. */
+        return in_history ? S_PRESENT : S_UNPROVEN;
+    /*  An older one than the oldest kept may have been trimmed: SQL Server's own list still has it then. */
     if (fact->oldest_mark && strcmp (s_mark_time (mark), s_mark_time (fact->oldest_mark)) < 0)
-        return S_TRIMMED;
+        return in_history ? S_PRESENT : S_TRIMMED;
     return S_ABSENT;
 }
 
@@ -108,7 +109,8 @@ s_judge (const size_t counts[], size_t databases, bm_fences_t fences, const char
         return BM_OUTCOME_UNKNOWN;
     }
     if (counts[S_TRIMMED] > 0) {
-        *reason = "it is older than the oldest row of a MarkLog: what became of it cannot be told";
+        *reason = "settled: it is older than the oldest row of a MarkLog, and "
+                  "msdb.dbo.logmarkhistory lacks it: what became of it can never be told";
         return BM_OUTCOME_UNKNOWN;
     }
     if (counts[S_LEFT] > 0) {
@@ -161,6 +163,7 @@ s_settle_round (const bm_settle_in_t *in, const bm_settle_round_t *round, bm_set
     outcome->set_id = round->set_id;
     outcome->mark = bm_strdup (round->mark);
     outcome->outcome = s_judge (counts, round->database_count, round->fences, &reason);
+    outcome->closed = outcome->outcome != BM_OUTCOME_UNKNOWN || counts[S_UNASKED] == 0;
     outcome->reason = bm_strdup (reason);
 }
 
@@ -349,7 +352,7 @@ s_tell_foreign (const bm_settle_in_t *in, const bm_settle_fact_t *fact, bm_settl
 
 /* ---- sets ---- */
 
-/*  Whether the set's mark is good enough; false in *known_p when that is not known yet. */
+/*  Whether the set's mark is good enough; false in *known_p when that may still become known. */
 static bool
 s_mark_good (const bm_settle_in_t *in, const bm_settle_set_t *set, const bm_settle_out_t *out,
              bool *known_p)
@@ -364,24 +367,41 @@ s_mark_good (const bm_settle_in_t *in, const bm_settle_set_t *set, const bm_sett
     for (size_t i = 0; i < out->outcome_count; i++)
         if (strcmp (out->outcomes[i].mark, set->mark) == 0) {
             outcome = out->outcomes[i].outcome;
-            known = outcome != BM_OUTCOME_UNKNOWN;
+            known = out->outcomes[i].closed;
         }
     *known_p = known;
     return known && bm_outcome_good (outcome, in->accept_doubtful);
 }
 
-/*  Counts the set's databases that have their row and, in a log set, whose backup holds the mark. */
+/*  A full is not needed of a database that has left the group without one. */
+static bool
+s_drop (const bm_settle_set_t *set, const bm_settle_database_t *d, bm_settle_out_t *out)
+{
+    if (set->type != BM_SET_FULL || set->superseded)
+        return false;
+    bm_settle_drop_t *drop = s_grow (&out->drops, &out->drop_count, sizeof *drop);
+    *drop = (bm_settle_drop_t){set->set_id, d->server, d->database};
+    s_add_id (&out->touched, &out->touched_count, set->set_id);
+    return true;
+}
+
+/*  How many of the set's databases it needs (*needed_p), and how many of them have their row and, in a log set, a backup that
+ *  holds the mark. */
 static size_t
-s_count_held (const bm_settle_in_t *in, const bm_settle_set_t *set, const bm_settle_out_t *out,
-              bool *all_asked_p)
+s_count_held (const bm_settle_in_t *in, const bm_settle_set_t *set, bm_settle_out_t *out,
+              size_t *needed_p, bool *all_asked_p)
 {
     size_t held = 0;
+    *needed_p = set->database_count;
     *all_asked_p = true;
     for (size_t i = 0; i < set->database_count; i++) {
         const bm_settle_database_t *d = &set->databases[i];
         const bm_backup_t *row = s_row_of (in, out, set->set_id, d->server, d->database);
-        if (!s_fact (in, d->server, d->database) && !s_left_group (in, d->server, d->database))
+        const bool left = s_left_group (in, d->server, d->database);
+        if (!s_fact (in, d->server, d->database) && !left)
             *all_asked_p = false;
+        if (!row && left && s_drop (set, d, out))
+            --*needed_p;
         if (!row)
             continue;
         const char *lsn =
@@ -397,14 +417,18 @@ s_settle_set (const bm_settle_in_t *in, const bm_settle_set_t *set, bm_settle_ou
 {
     bool known, all_asked;
     bool good = s_mark_good (in, set, out, &known);
-    size_t held = s_count_held (in, set, out, &all_asked);
     if (in->fork_changed) {
         s_add_id (&out->close, &out->close_count, set->set_id);
-    } else if (good && set->database_count > 0 && held == set->database_count) {
+        return;
+    }
+    size_t needed;
+    size_t held = s_count_held (in, set, out, &needed, &all_asked);
+    bool waits = set->type == BM_SET_FULL && !set->superseded;
+    if (good && needed > 0 && held == needed) {
         s_add_id (&out->complete, &out->complete_count, set->set_id);
         s_add_id (&out->touched, &out->touched_count, set->set_id);
-    } else if (set->type == BM_SET_LOG && known && all_asked) {
-        /*  Every backup that was taken is known now; a log set is never repaired, the next one goes on. */
+    } else if (needed == 0 || (!waits && known && all_asked)) {
+        /*  Every backup that was taken is known now; only the newest full set is repaired. */
         s_add_id (&out->close, &out->close_count, set->set_id);
     }
 }
@@ -445,6 +469,7 @@ bm_settle_out_clear (bm_settle_out_t *self)
     free (self->proofs);
     free (self->complete);
     free (self->close);
+    free (self->drops);
     free (self->touched);
     free (self->warnings);
     memset (self, 0, sizeof *self);

@@ -5,11 +5,14 @@
  *
  *  Rules:  - a mark that was sent to COMMIT is in the databases or it is not: MarkLog and logmarkhistory say so;
  *          - a database that cannot be asked leaves the mark open (unknown), never blocks the run;
- *          - a MarkLog row that is missing but older than the oldest kept one means unknown, not uncommitted;
+ *          - a MarkLog row that is missing but older than the oldest kept one means unknown, not uncommitted; when
+ *            logmarkhistory lacks it too, it stays unknown for good;
  *          - no fence is vouched for after a crash: a mark found everywhere is doubtful unless the journal says that
  *            every fence stood;
  *          - a backup taken but not recorded becomes a history row, only on the database's present recovery fork, and
- *            not at all when the management database's fork is not the catalogue's (it was restored).
+ *            not at all when the management database's fork is not the catalogue's (it was restored);
+ *          - a full set waits for the databases that lack theirs until a later full set is begun, but not for one that
+ *            has left the group; a log set waits for none.
  */
 #ifndef BM_SETTLE_H
 #define BM_SETTLE_H
@@ -53,6 +56,7 @@ typedef struct bm_settle_set {
     const char *mark;
     bm_outcome_t outcome; /* of its mark; ignored for a full */
     bool outcome_known;
+    bool superseded; /* a full, and a later full set was begun: it is not repaired any more */
     const bm_settle_database_t *databases; /* the group as it was when the set was begun */
     size_t database_count;
 } bm_settle_set_t;
@@ -96,9 +100,16 @@ typedef struct bm_settle_outcome {
     uint32_t number;
     int64_t set_id;
     char *mark;
-    bm_outcome_t outcome; /* BM_OUTCOME_UNKNOWN stays open and is tried again */
+    bm_outcome_t outcome;
+    bool closed; /* always, but for a BM_OUTCOME_UNKNOWN that is to be asked for again */
     char *reason;
 } bm_settle_outcome_t;
+
+/*  A database that a full set need not hold any more. */
+typedef struct bm_settle_drop {
+    int64_t set_id;
+    const char *server, *database; /* borrowed from `in` */
+} bm_settle_drop_t;
 
 typedef struct bm_settle_out {
     bm_settle_outcome_t *outcomes; /* one for each round of `in` */
@@ -111,8 +122,10 @@ typedef struct bm_settle_out {
     bm_backups_t rows;
     int64_t *complete; /* set ids for SetComplete = 1, when all `rows` of theirs are in */
     size_t complete_count;
-    int64_t *close; /* set ids for which nothing more can come: a log set that stays incomplete */
+    int64_t *close; /* set ids for which nothing more can come: they stay incomplete */
     size_t close_count;
+    bm_settle_drop_t *drops;
+    size_t drop_count;
     int64_t *touched; /* set ids whose manifest is to be written again */
     size_t touched_count;
     char **warnings;

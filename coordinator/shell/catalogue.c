@@ -39,7 +39,7 @@ static const char *const s_schema[] = {
     "INTEGER NOT NULL,"
     " mark TEXT NOT NULL UNIQUE, outcome TEXT, fences INTEGER NOT NULL DEFAULT 0, reason TEXT,"
     " began_us INTEGER, ended_us INTEGER, window_us INTEGER, fence_ms INTEGER,"
-    " PRIMARY KEY (run, number));",
+    " closed INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (run, number));",
     "CREATE INDEX rounds_set ON rounds (set_id);",
     "CREATE INDEX rounds_open ON rounds (run) WHERE outcome IS NULL OR outcome = 'unknown';",
     "CREATE TABLE round_databases (run INTEGER NOT NULL, number INTEGER NOT NULL,"
@@ -83,6 +83,14 @@ static const char *const s_schema[] = {
     "NULL,"
     " kind TEXT NOT NULL, status TEXT NOT NULL, text TEXT);",
     "CREATE INDEX verifications_backup ON verifications (uuid);",
+};
+
+/*  What brings a file of an earlier schema up to this one: statements of `to`, in order. Added to, never changed. */
+static const struct {
+    int to;
+    const char *statement;
+} s_upgrades[] = {
+    {2, "ALTER TABLE rounds ADD COLUMN closed INTEGER NOT NULL DEFAULT 0"},
 };
 
 #define S_TEXT_OF(x) #x
@@ -307,20 +315,45 @@ s_make_schema (bm_catalogue_t *self, const char *group, bm_error_t *error)
     return bm_catalogue_end (self, status, error);
 }
 
-/*  group NULL = whatever it is. */
+/*  A file of an earlier schema: all upgrades in one transaction, so that a killed one begins again. */
+static bm_status_t
+s_upgrade (bm_catalogue_t *self, int64_t version, bm_error_t *error)
+{
+    bm_status_t status = bm_catalogue_begin (self, error);
+    for (size_t i = 0; !status && i < sizeof s_upgrades / sizeof *s_upgrades; i++)
+        if (s_upgrades[i].to > version)
+            status = bm_catalogue_run (self, error, s_upgrades[i].statement, "");
+    if (!status)
+        status = bm_catalogue_run (self, error,
+                                   "PRAGMA user_version = " S_TEXT (BM_CATALOGUE_SCHEMA), "");
+    return bm_catalogue_end (self, status, error);
+}
+
+static bm_status_t
+s_refuse_schema (const bm_catalogue_t *self, int64_t version, bm_error_t *error)
+{
+    bm_fail (error, BM_CATALOGUE,
+             "the catalogue %s has schema %lld, this version of btsmark knows %d", self->path,
+             (long long)version, BM_CATALOGUE_SCHEMA);
+    if (version > BM_CATALOGUE_SCHEMA)
+        bm_error_remedy (error, "install the newer btsmark that wrote it");
+    else if (version >= 1)
+        bm_error_remedy (error, "run `btsmark run` once: it brings the file up to date");
+    else
+        bm_error_remedy (error, "name another file: this is no catalogue");
+    return BM_CATALOGUE;
+}
+
+/*  `group` NULL = only looked at: whatever group it is, and an earlier schema is refused. Else one is brought up to date,
+ *  but never the file of another group. */
 static bm_status_t
 s_check_schema (bm_catalogue_t *self, const char *group, bm_error_t *error)
 {
     int64_t version = 0;
     bm_status_t status = s_number (self, "PRAGMA user_version", &version, error);
-    if (!status && version != BM_CATALOGUE_SCHEMA) {
-        status = bm_fail (error, BM_CATALOGUE,
-                          "the catalogue %s has schema %lld, this version of btsmark knows %d",
-                          self->path, (long long)version, BM_CATALOGUE_SCHEMA);
-        bm_error_remedy (error, version > BM_CATALOGUE_SCHEMA
-                                    ? "install the newer btsmark that wrote it"
-                                    : "name another file: this is no catalogue");
-    }
+    if (!status &&
+        (version < 1 || version > BM_CATALOGUE_SCHEMA || (!group && version < BM_CATALOGUE_SCHEMA)))
+        status = s_refuse_schema (self, version, error);
     if (!status)
         status = s_text (self, "SELECT value FROM meta WHERE key = 'group'", &self->group, error);
     if (!status && group && (!self->group || strcmp (self->group, group) != 0)) {
@@ -329,6 +362,8 @@ s_check_schema (bm_catalogue_t *self, const char *group, bm_error_t *error)
                           self->group ? self->group : "", group);
         bm_error_remedy (error, "give each group a catalogue of its own, or correct [group] name");
     }
+    if (!status && version < BM_CATALOGUE_SCHEMA)
+        status = s_upgrade (self, version, error);
     return status;
 }
 

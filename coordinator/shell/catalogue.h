@@ -11,7 +11,7 @@
 #include "coordinator/core/record.h"
 #include "coordinator/core/settle.h"
 
-#define BM_CATALOGUE_SCHEMA 1
+#define BM_CATALOGUE_SCHEMA 2
 
 typedef struct bm_catalogue bm_catalogue_t;
 

@@ -55,7 +55,8 @@ s_read_rounds (bm_catalogue_t *self, bm_open_t *open, bm_error_t *error)
     bm_status_t status = BM_OK;
     sqlite3_stmt *s = bm_catalogue_prepare (self, error,
                                             "SELECT run, number, set_id, mark, fences FROM rounds "
-                                            "WHERE outcome IS NULL OR outcome = 'unknown' "
+                                            "WHERE (outcome IS NULL OR outcome = 'unknown') "
+                                            "AND closed = 0 "
                                             "ORDER BY run, number",
                                             "");
     while (bm_catalogue_step (self, s, &status, error)) {
@@ -85,10 +86,14 @@ static bm_status_t
 s_read_sets (bm_catalogue_t *self, bm_open_t *open, bm_error_t *error)
 {
     bm_status_t status = BM_OK;
-    sqlite3_stmt *s = bm_catalogue_prepare (self, error,
-                                            "SELECT set_id, type, mark, outcome FROM sets "
-                                            "WHERE complete = 0 AND closed IS NULL ORDER BY set_id",
-                                            "");
+    sqlite3_stmt *s =
+        bm_catalogue_prepare (self, error,
+                              "SELECT set_id, type, mark, outcome, type = 'db' AND "
+                              "EXISTS (SELECT 1 FROM sets l WHERE l.type = 'db' AND "
+                              "l.set_id > sets.set_id), EXISTS (SELECT 1 FROM rounds "
+                              "r WHERE r.mark = sets.mark AND r.closed = 1) FROM sets "
+                              "WHERE complete = 0 AND closed IS NULL ORDER BY set_id",
+                              "");
     while (bm_catalogue_step (self, s, &status, error)) {
         bm_settle_set_t *set = bm_catalogue_grow (&open->sets, &open->set_count, sizeof *set);
         set->set_id = sqlite3_column_int64 (s, 0);
@@ -97,7 +102,8 @@ s_read_sets (bm_catalogue_t *self, bm_open_t *open, bm_error_t *error)
         set->outcome_known =
             !bm_catalogue_is_null (s, 3) &&
             bm_outcome_by_name ((const char *)sqlite3_column_text (s, 3), &set->outcome) &&
-            set->outcome != BM_OUTCOME_UNKNOWN;
+            (set->outcome != BM_OUTCOME_UNKNOWN || sqlite3_column_int (s, 5));
+        set->superseded = sqlite3_column_int (s, 4);
     }
     sqlite3_finalize (s);
     for (size_t i = 0; !status && i < open->set_count; i++)
@@ -311,10 +317,10 @@ s_settle_round (bm_catalogue_t *self, const bm_settle_outcome_t *o, bm_error_t *
 {
     bm_status_t status = bm_catalogue_run (
         self, error,
-        "UPDATE rounds SET outcome = ?, reason = ?, ended_us = coalesce (ended_us, ?) "
+        "UPDATE rounds SET outcome = ?, reason = ?, ended_us = coalesce (ended_us, ?), closed = ? "
         "WHERE run = ? AND number = ?",
-        "ttiii", bm_outcome_name (o->outcome), o->reason, bm_catalogue_now (), (int64_t)o->run,
-        (int64_t)o->number);
+        "ttiiii", bm_outcome_name (o->outcome), o->reason, bm_catalogue_now (), (int64_t)o->closed,
+        (int64_t)o->run, (int64_t)o->number);
     if (!status)
         status = bm_catalogue_run (self, error, "UPDATE sets SET outcome = ? WHERE mark = ?", "tt",
                                    bm_outcome_name (o->outcome), o->mark);
@@ -335,6 +341,21 @@ s_settle_backup (bm_catalogue_t *self, const bm_backup_t *b, bm_error_t *error)
     return status;
 }
 
+/*  The count follows the rows: a repeat changes nothing. */
+static bm_status_t
+s_settle_drop (bm_catalogue_t *self, const bm_settle_drop_t *drop, bm_error_t *error)
+{
+    bm_status_t status = bm_catalogue_run (
+        self, error, "DELETE FROM set_databases WHERE set_id = ? AND server = ? AND database = ?",
+        "itt", drop->set_id, drop->server, drop->database);
+    if (!status)
+        status = bm_catalogue_run (self, error,
+                                   "UPDATE sets SET databases = (SELECT count(*) FROM "
+                                   "set_databases d WHERE d.set_id = ?1) WHERE set_id = ?1",
+                                   "i", drop->set_id);
+    return status;
+}
+
 bm_status_t
 bm_catalogue_settled (bm_catalogue_t *self, uint64_t run, const bm_settle_out_t *out,
                       bm_error_t *error)
@@ -346,6 +367,8 @@ bm_catalogue_settled (bm_catalogue_t *self, uint64_t run, const bm_settle_out_t 
         status = bm_catalogue_proof_write (self, &out->proofs[i], error);
     for (size_t i = 0; !status && i < out->backups.count; i++)
         status = s_settle_backup (self, &out->backups.items[i], error);
+    for (size_t i = 0; !status && i < out->drop_count; i++)
+        status = s_settle_drop (self, &out->drops[i], error);
     /*  Closed sets are not looked at again: nothing more can come of them. */
     for (size_t i = 0; !status && i < out->close_count; i++)
         status = bm_catalogue_run (

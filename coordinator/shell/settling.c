@@ -255,6 +255,25 @@ s_write_rows (bm_work_t *work, const bm_settle_out_t *out)
     return all;
 }
 
+/*  Every backup of the set was recorded once, but the table does not hold exactly its rows: somebody cleared it, or wrote into
+ *  it. Nothing that we do brings them back, so the set is closed instead of being tried by every run. */
+static void
+s_close_set (bm_work_t *work, const bm_set_row_t *row)
+{
+    bm_error_t error = {0};
+    if (bm_catalogue_set_close (work->catalogue, row->set_id,
+                                "its rows do not stand in adm_BackupHistory any more",
+                                &error) != BM_OK) {
+        bm_report_warn (work->report, "%s", error.text);
+        return;
+    }
+    bm_report_warn (work->report,
+                    "set %lld has all its backups, but adm_BackupHistory does not hold exactly its "
+                    "%zu rows (any more): it stays incomplete there, and is closed; the catalogue "
+                    "and the manifests have its files",
+                    (long long)row->set_id, row->databases);
+}
+
 static void
 s_complete_sets (bm_work_t *work, const bm_settle_out_t *out)
 {
@@ -262,10 +281,14 @@ s_complete_sets (bm_work_t *work, const bm_settle_out_t *out)
         bm_set_row_t *row = NULL;
         bm_error_t error = {0};
         bool complete = false;
-        if (bm_catalogue_set (work->catalogue, out->complete[i], &row, &error) == BM_OK && row &&
-            bm_history_complete (work->management, row->set_id, row->databases, &complete,
-                                 &error) == BM_OK &&
-            complete && bm_catalogue_set_end (work->catalogue, row->set_id, true, &error) == BM_OK)
+        bool asked = bm_catalogue_set (work->catalogue, out->complete[i], &row, &error) == BM_OK &&
+                     row &&
+                     bm_history_complete (work->management, row->set_id, row->databases, &complete,
+                                          &error) == BM_OK;
+        if (asked && !complete)
+            s_close_set (work, row);
+        else if (asked &&
+                 bm_catalogue_set_end (work->catalogue, row->set_id, true, &error) == BM_OK)
             bm_report_note (work->report, "settled: set %lld is complete", (long long)row->set_id);
         if (error.status != BM_OK)
             bm_report_warn (work->report, "set %lld could not be completed: %s",
@@ -285,11 +308,14 @@ s_act (settling_t *self, const bm_settle_out_t *out, bm_settled_t *settled)
     }
     for (size_t i = 0; i < out->outcome_count; i++) {
         const bm_settle_outcome_t *it = &out->outcomes[i];
-        bool open = it->outcome == BM_OUTCOME_UNKNOWN;
+        bool open = !it->closed;
         settled->unknown += open;
         if (open)
             bm_report_warn (work->report,
                             "what became of mark %s of run %llu is still not known: %s", it->mark,
+                            (unsigned long long)it->run, it->reason ? it->reason : "");
+        else if (it->outcome == BM_OUTCOME_UNKNOWN)
+            bm_report_warn (work->report, "mark %s of run %llu: %s", it->mark,
                             (unsigned long long)it->run, it->reason ? it->reason : "");
         else
             bm_report_note (work->report, "settled: mark %s of run %llu is %s: %s", it->mark,

@@ -179,6 +179,38 @@ a_later_schema_is_refused (void **state)
 }
 
 static void
+s_exec (const char *sql)
+{
+    sqlite3 *db;
+    assert_int_equal (sqlite3_open (s_path, &db), SQLITE_OK);
+    assert_int_equal (sqlite3_exec (db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close (db);
+}
+
+static void
+an_earlier_schema_is_brought_up_to_date_by_a_run_of_its_own_group_only (void **state)
+{
+    (void)state;
+    bm_catalogue_t *catalogue = opened ();
+    bm_catalogue_close (&catalogue);
+    s_exec ("ALTER TABLE rounds DROP COLUMN closed; PRAGMA user_version = 1");
+    bm_error_t error = {0};
+    assert_null (bm_catalogue_open_read_only (s_path, &error));
+    assert_non_null (strstr (error.remedy, "run `btsmark run` once"));
+    error = (bm_error_t){0};
+    assert_null (bm_catalogue_open (s_path, "another group", &error));
+    assert_non_null (strstr (error.text, "belongs to the group"));
+    s_exec ("ALTER TABLE rounds ADD COLUMN closed"); /* it was not there: nothing was touched */
+    s_exec ("ALTER TABLE rounds DROP COLUMN closed");
+    catalogue = opened ();
+    bm_catalogue_close (&catalogue);
+    s_exec ("SELECT closed FROM rounds");
+    catalogue = bm_catalogue_open_read_only (s_path, &error);
+    assert_non_null (catalogue);
+    bm_catalogue_close (&catalogue);
+}
+
+static void
 an_epoch_never_comes_twice (void **state)
 {
     (void)state;
@@ -571,7 +603,7 @@ settling_is_stored_whole_and_closes_what_it_settled (void **state)
     OK (bm_catalogue_order_open (catalogue, run, 7, "SQL02", "SQL02", "BizTalkDTADb", BM_SET_LOG,
                                  "BTS_1", "BTS_1", &order, &s_error));
     uint64_t next = run_of (catalogue);
-    bm_settle_outcome_t outcome = {run, 1, 7, "BTS_1", BM_OUTCOME_DOUBTFUL, "why"};
+    bm_settle_outcome_t outcome = {run, 1, 7, "BTS_1", BM_OUTCOME_DOUBTFUL, true, "why"};
     bm_backup_t backup = backup_of ("u1", 0, BM_SET_LOG, "100", "200");
     backup.ours = true;
     backup.set_id = 7;
@@ -759,6 +791,7 @@ main (void)
         T (another_groups_catalogue_is_refused),
         T (a_damaged_file_is_refused_and_left_alone),
         T (a_later_schema_is_refused),
+        T (an_earlier_schema_is_brought_up_to_date_by_a_run_of_its_own_group_only),
         T (an_epoch_never_comes_twice),
         T (a_run_that_was_killed_is_shown_as_open),
         T (an_intent_is_on_the_disk_when_the_function_returns),

@@ -251,19 +251,142 @@ a_log_set_that_misses_a_backup_is_closed_and_keeps_its_rows (void **state)
 }
 
 static void
-a_full_set_that_misses_a_backup_stays_open_for_repair (void **state)
+s_outcome_closed (world_t *w, bm_outcome_t outcome, bool closed)
+{
+    bm_settle (&w->in, &w->out);
+    assert_int_equal (w->out.outcomes[0].outcome, outcome);
+    assert_int_equal (w->out.outcomes[0].closed, closed);
+    bm_settle_out_clear (&w->out);
+}
+
+static void
+a_mark_that_was_trimmed_and_is_in_no_history_is_unknown_for_good_and_never_asked_again (
+    void **state)
 {
     (void)state;
     world_t w;
     make (&w);
-    w.set.type = BM_SET_FULL;
-    w.set.mark = NULL;
+    w.proofs[1].in_marklog = w.proofs[1].in_history = false;
+    w.facts[1].oldest_mark = "BTS_2026_12_01_00_00_00_000";
+    s_outcome_closed (&w, BM_OUTCOME_UNKNOWN, true);
+    /*  while another database cannot be asked it may still turn out to be torn */
+    w.facts[0].asked = false;
+    s_outcome_closed (&w, BM_OUTCOME_UNKNOWN, false);
+}
+
+static void
+a_mark_that_was_trimmed_from_marklog_is_proved_by_logmarkhistory (void **state)
+{
+    (void)state;
+    world_t w;
+    make (&w);
+    w.proofs[1].in_marklog = false;
+    w.facts[1].oldest_mark = "BTS_2026_12_01_00_00_00_000";
+    s_outcome_closed (&w, BM_OUTCOME_DOUBTFUL, true);
+}
+
+static void
+a_log_set_whose_mark_is_unknown_for_good_is_closed_with_it (void **state)
+{
+    (void)state;
+    world_t w;
+    make (&w);
+    w.proofs[1].in_marklog = w.proofs[1].in_history = false;
+    w.facts[1].oldest_mark = "BTS_2026_12_01_00_00_00_000";
+    bm_settle (&w.in, &w.out);
+    assert_int_equal (w.out.complete_count, 0);
+    assert_int_equal (w.out.close_count, 1);
+    bm_settle_out_clear (&w.out);
+    /*  also when the mark was settled by an earlier run */
     w.in.round_count = 0;
+    w.set.outcome_known = true;
+    w.set.outcome = BM_OUTCOME_UNKNOWN;
+    bm_settle (&w.in, &w.out);
+    assert_int_equal (w.out.close_count, 1);
+    bm_settle_out_clear (&w.out);
+}
+
+/*  A full set of two databases; SQL02 has none in it yet. */
+static void
+make_full (world_t *w)
+{
+    make (w);
+    w->set.type = BM_SET_FULL;
+    w->set.mark = NULL;
+    w->in.round_count = 0;
     for (int i = 0; i < 2; i++) {
-        w.orders[i].type = w.backups[i].type = BM_SET_FULL;
-        w.orders[i].mark = NULL;
+        w->orders[i].type = w->backups[i].type = BM_SET_FULL;
+        w->orders[i].mark = NULL;
     }
-    w.facts[1].backup_count = 0;
+    w->facts[1].backup_count = 0;
+}
+
+static void
+a_full_set_is_repaired_until_a_later_one_is_begun (void **state)
+{
+    (void)state;
+    world_t w;
+    make_full (&w);
+    w.set.superseded = true;
+    bm_settle (&w.in, &w.out);
+    assert_int_equal (w.out.rows.count, 1); /* what was taken is recorded all the same */
+    assert_int_equal (w.out.close_count, 1);
+    bm_settle_out_clear (&w.out);
+    /*  but not before everybody has been asked for what it took */
+    w.facts[1].asked = false;
+    bm_settle (&w.in, &w.out);
+    assert_int_equal (w.out.close_count, 0);
+    bm_settle_out_clear (&w.out);
+    /*  one that turns out to be whole is complete, however late */
+    w.facts[1].asked = true;
+    w.facts[1].backup_count = 1;
+    bm_settle (&w.in, &w.out);
+    assert_int_equal (w.out.complete_count, 1);
+    assert_int_equal (w.out.close_count, 0);
+    bm_settle_out_clear (&w.out);
+}
+
+static void
+a_full_set_does_not_wait_for_a_database_that_left_the_group (void **state)
+{
+    (void)state;
+    world_t w;
+    make_full (&w);
+    w.in.fact_count = 1;
+    bm_settle (&w.in, &w.out);
+    assert_int_equal (w.out.drop_count, 1);
+    assert_string_equal (w.out.drops[0].database, "BizTalkDTADb");
+    assert_int_equal (w.out.complete_count, 1);
+    bm_settle_out_clear (&w.out);
+    /*  one that left after its full was taken keeps its row */
+    make_full (&w);
+    w.facts[1].backup_count = 1;
+    w.backups[1].server = "SQL02";
+    w.backups[1].ours = w.backups[1].recorded = true;
+    w.backups[1].set_id = 7;
+    w.in.known = &w.backups[1];
+    w.in.known_count = 1;
+    w.in.fact_count = 1;
+    bm_settle (&w.in, &w.out);
+    assert_int_equal (w.out.drop_count, 0);
+    assert_int_equal (w.out.complete_count, 1);
+    bm_settle_out_clear (&w.out);
+    /*  when all that it waits for have left, there is nothing to complete */
+    make_full (&w);
+    w.facts[0].server = w.facts[1].server = "SQL09";
+    bm_settle (&w.in, &w.out);
+    assert_int_equal (w.out.drop_count, 2);
+    assert_int_equal (w.out.complete_count, 0);
+    assert_int_equal (w.out.close_count, 1);
+    bm_settle_out_clear (&w.out);
+}
+
+static void
+a_full_set_that_misses_a_backup_stays_open_for_repair (void **state)
+{
+    (void)state;
+    world_t w;
+    make_full (&w);
     bm_settle (&w.in, &w.out);
     assert_int_equal (w.out.rows.count, 1);
     assert_null (w.out.rows.items[0].mark);
@@ -466,6 +589,12 @@ main (void)
         cmocka_unit_test (what_was_written_once_is_not_asked_for_again),
         cmocka_unit_test (a_log_set_that_misses_a_backup_is_closed_and_keeps_its_rows),
         cmocka_unit_test (a_full_set_that_misses_a_backup_stays_open_for_repair),
+        cmocka_unit_test (a_full_set_is_repaired_until_a_later_one_is_begun),
+        cmocka_unit_test (a_full_set_does_not_wait_for_a_database_that_left_the_group),
+        cmocka_unit_test (
+            a_mark_that_was_trimmed_and_is_in_no_history_is_unknown_for_good_and_never_asked_again),
+        cmocka_unit_test (a_mark_that_was_trimmed_from_marklog_is_proved_by_logmarkhistory),
+        cmocka_unit_test (a_log_set_whose_mark_is_unknown_for_good_is_closed_with_it),
         cmocka_unit_test (a_bad_mark_never_completes_a_set),
         cmocka_unit_test (a_backup_that_does_not_hold_the_mark_does_not_complete_the_set),
         cmocka_unit_test (a_backup_of_another_fork_is_not_recorded),
