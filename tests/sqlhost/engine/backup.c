@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/sqlhost/engine/configuration.h"
 #include "tests/sqlhost/engine/writer.h"
 
 typedef struct {
@@ -27,9 +28,8 @@ typedef struct {
     size_t line_count, line_capacity;
     int64_t done, total; /* progress: rows or records */
     int told_percent;
-    char data_file[1024];
-    int64_t began_ms;
-    sh_status_t status; /* of a callback */
+    bool checksum_default; /* of the server */
+    sh_status_t status;    /* of a callback */
     sh_error_t *error;
 } s_job_t;
 
@@ -124,6 +124,14 @@ s_recovery_name (sh_recovery_t recovery)
     return recovery == SH_RECOVERY_FULL ? "FULL" : "BULK-LOGGED";
 }
 
+static bool
+s_has_checksums (const s_job_t *job)
+{
+    if (job->backup->checksum != SH_CHOICE_DEFAULT)
+        return job->backup->checksum == SH_CHOICE_YES;
+    return job->writer.compress || job->checksum_default;
+}
+
 static void
 s_fill_header (s_job_t *job, const sh_db_t *db)
 {
@@ -132,8 +140,12 @@ s_fill_header (s_job_t *job, const sh_db_t *db)
     sh_copy (h->name, sizeof h->name, job->backup->name);
     sh_copy (h->description, sizeof h->description, job->backup->description);
     h->log = job->backup->log;
-    h->compressed = job->backup->compress;
-    h->checksums = job->backup->checksum;
+    h->compressed = job->writer.compress;
+    h->checksums = s_has_checksums (job);
+    h->expires = job->backup->expires;
+    h->block_size = job->backup->block_size > 0 ? job->backup->block_size : 512;
+    sh_copy (h->media_name, sizeof h->media_name, job->backup->media_name);
+    sh_copy (h->media_description, sizeof h->media_description, job->backup->media_description);
     h->copy_only = job->backup->copy_only;
     h->begins_log_chain = h->log && !h->copy_only && db->chain_begins;
     h->bulk_logged = h->log && db->info.bulk_logged_work;
@@ -154,7 +166,12 @@ s_fill_header (s_job_t *job, const sh_db_t *db)
     memcpy (h->family_guid, db->info.family_guid, 16);
     memcpy (h->first_fork, db->info.fork_guid, 16);
     memcpy (h->last_fork, db->info.fork_guid, 16);
-    sh_data_path (job->session->instance, db, job->data_file, sizeof job->data_file);
+    sh_db_info_t info;
+    sh_db_describe (job->session->instance, db, &info);
+    sh_copy (h->data_file, sizeof h->data_file, info.data_file);
+    sh_copy (h->log_file, sizeof h->log_file, info.log_file);
+    h->data_bytes = info.size_bytes;
+    h->log_bytes = info.log_bytes;
 }
 
 static void
@@ -362,6 +379,7 @@ s_advance_chain (const s_job_t *job, sh_db_t *db)
         db->chain_lsn = job->header.last_lsn;
         db->chain_begins = false;
         db->info.bulk_logged_work = false;
+        sh_log_measure (job->session->instance, db);
         return;
     }
     db->base_lsn = job->header.checkpoint_lsn;
@@ -369,6 +387,7 @@ s_advance_chain (const s_job_t *job, sh_db_t *db)
     if (db->info.recovery != SH_RECOVERY_SIMPLE && db->chain_lsn == 0) {
         db->chain_lsn = job->header.first_lsn;
         db->chain_begins = true;
+        sh_log_measure (job->session->instance, db);
     }
 }
 
@@ -394,8 +413,8 @@ s_finish (s_job_t *job, sh_db_t *db, sh_backup_result_t *result, sh_error_t *err
     if (sh_fault_count_locked (instance, SH_FAULT_HISTORY_FAIL))
         status = SH_ERROR;
     else
-        status = sh_history_backup (instance, &job->header, devices, job->writer.new_media,
-                                    job->data_file, &set_id, error);
+        status = sh_history_backup (instance, &job->header, devices, job->writer.new_media, &set_id,
+                                    error);
     s_advance_chain (job, db);
     sh_log_save_db (instance, db, NULL);
     instance->uncheckpointed++; /* log may be cut now */
@@ -464,6 +483,7 @@ sh_backup (sh_esession_t *session, const sh_backup_t *backup, sh_backup_result_t
     sh_db_t *db = NULL;
     job->session = session;
     job->backup = backup;
+    job->checksum_default = sh_config_in_use (session->instance, SH_CONFIG_CHECKSUM_DEFAULT) != 0;
     if (!error)
         error = &own;
     sh_lock_instance (session->instance);

@@ -31,6 +31,20 @@ typedef enum {
     SH_RECOVERY_SIMPLE = 3
 } sh_recovery_t;
 
+typedef enum {
+    SH_DURABILITY_DISABLED = 0,
+    SH_DURABILITY_ALLOWED = 1,
+    SH_DURABILITY_FORCED = 2
+} sh_durability_t;
+
+/*  As sys.databases numbers log_reuse_wait, what can be here. */
+typedef enum {
+    SH_REUSE_NOTHING = 0,
+    SH_REUSE_LOG_BACKUP = 2,
+    SH_REUSE_ACTIVE_BACKUP = 3,
+    SH_REUSE_ACTIVE_TRANSACTION = 4
+} sh_reuse_wait_t;
+
 typedef enum { SH_ACCESS_MULTI = 0, SH_ACCESS_SINGLE = 1, SH_ACCESS_RESTRICTED = 2 } sh_access_t;
 
 typedef struct {
@@ -48,12 +62,14 @@ typedef struct {
     bool standby;
     int compatibility;
     char collation[65];
-    char log_reuse_wait[33]; /* "NOTHING", "LOG_BACKUP", "CHECKPOINT" */
+    sh_durability_t durability;
+    sh_reuse_wait_t log_reuse_wait; /* why the log cannot be cut now */
     bool has_full_backup;    /* the log chain has its full: BACKUP LOG works */
     bool bulk_logged_work;   /* not yet backed up: marks are dropped (3923) */
     char data_file[1024];
     char log_file[1024];
-    int64_t size_bytes; /* of the rows in memory, about */
+    int64_t size_bytes; /* of the data file, about */
+    int64_t log_bytes, log_used_bytes, log_since_backup_bytes;
 } sh_db_info_t;
 
 /*  SH_END when there is none. */
@@ -77,6 +93,7 @@ typedef struct {
     int read_only;
     int compatibility;
     int standby; /* for tests: restore sets it later */
+    int durability;
     const char *rename;
     const char *owner;
     bool rollback_immediate; /* WITH ROLLBACK IMMEDIATE: kills who is in the way */
@@ -85,7 +102,7 @@ typedef struct {
 #define SH_DB_CHANGE_NONE                                                                          \
     {                                                                                              \
         .state = -1, .recovery = -1, .access = -1, .read_only = -1, .compatibility = -1,           \
-        .standby = -1                                                                              \
+        .standby = -1, .durability = -1                                                            \
     }
 
 /*  5070-like: OFFLINE, READ_ONLY, SINGLE_USER wait for other sessions in the database (1222 ends

@@ -91,20 +91,54 @@ sh_db_usable (sh_esession_t *session, int db_id, sh_error_t *error)
 
 /*  ---- describing ---- */
 
-static void
-s_describe (sh_instance_t *instance, const sh_db_t *db, sh_db_info_t *out)
+/*  Has a transaction that is open now changed something there? */
+static bool
+s_in_use_by_transaction (const sh_instance_t *instance, int db_id)
+{
+    for (const sh_esession_t *s = instance->sessions; s; s = s->next)
+        for (size_t i = 0; s->txn && s->txn->changes > 0 && i < s->txn->database_count; i++)
+            if (s->txn->databases[i] == db_id)
+                return true;
+    return false;
+}
+
+/*  What stops the next truncation, the first that holds in the order in which it would go away:
+ *  "Factors that can delay log truncation" in Microsoft's "The transaction log". */
+static sh_reuse_wait_t
+s_reuse_wait (const sh_instance_t *instance, const sh_db_t *db)
+{
+    if (db->info.recovery != SH_RECOVERY_SIMPLE && db->chain_lsn > 0 && db->log_since_backup > 0)
+        return SH_REUSE_LOG_BACKUP;
+    if (db->holds > 0)
+        return SH_REUSE_ACTIVE_BACKUP;
+    if (s_in_use_by_transaction (instance, db->info.id))
+        return SH_REUSE_ACTIVE_TRANSACTION;
+    return SH_REUSE_NOTHING;
+}
+
+/*  Files grow by 8 MB, as CREATE DATABASE of SQL Server 2019 sets it. */
+static int64_t
+s_file_size (int64_t used)
+{
+    const int64_t step = 8 * 1024 * 1024;
+    return (used / step + 1) * step;
+}
+
+void
+sh_db_describe (sh_instance_t *instance, const sh_db_t *db, sh_db_info_t *out)
 {
     *out = db->info;
     out->has_full_backup = db->chain_lsn > 0;
-    const char *wait = "NOTHING";
-    if (db->info.recovery != SH_RECOVERY_SIMPLE && db->chain_lsn > 0)
-        wait = "LOG_BACKUP";
-    sh_copy (out->log_reuse_wait, sizeof out->log_reuse_wait, wait);
+    out->log_reuse_wait = s_reuse_wait (instance, db);
     sh_data_path (instance, db, out->data_file, sizeof out->data_file);
     snprintf (out->log_file, sizeof out->log_file, "%s/instance.db", instance->directory);
-    out->size_bytes = 0;
+    int64_t rows = 0;
     for (size_t i = 0; db->image && i < db->image->table_count; i++)
-        out->size_bytes += db->image->tables[i]->bytes;
+        rows += db->image->tables[i]->bytes;
+    out->size_bytes = s_file_size (rows);
+    out->log_bytes = s_file_size (db->log_peak);
+    out->log_used_bytes = db->log_used;
+    out->log_since_backup_bytes = db->log_since_backup;
 }
 
 sh_status_t
@@ -113,7 +147,7 @@ sh_db_find (sh_instance_t *instance, const char *name, sh_db_info_t *info)
     sh_lock_instance (instance);
     const sh_db_t *db = sh_db_by_name (instance, name);
     if (db && info)
-        s_describe (instance, db, info);
+        sh_db_describe (instance, db, info);
     sh_unlock_instance (instance);
     return db ? SH_OK : SH_END;
 }
@@ -124,7 +158,7 @@ sh_db_get (sh_instance_t *instance, int db_id, sh_db_info_t *info)
     sh_lock_instance (instance);
     const sh_db_t *db = sh_db_by_id (instance, db_id);
     if (db && info)
-        s_describe (instance, db, info);
+        sh_db_describe (instance, db, info);
     sh_unlock_instance (instance);
     return db ? SH_OK : SH_END;
 }
@@ -136,7 +170,7 @@ sh_db_list (sh_instance_t *instance, sh_db_info_t **out)
     size_t count = instance->db_count;
     *out = sh_mem_alloc (count * sizeof **out);
     for (size_t i = 0; i < count; i++)
-        s_describe (instance, instance->dbs[i], &(*out)[i]);
+        sh_db_describe (instance, instance->dbs[i], &(*out)[i]);
     sh_unlock_instance (instance);
     return count;
 }
@@ -211,6 +245,7 @@ sh_db_recover (sh_instance_t *self, sh_db_t *db)
         db->image = sh_image_new (db->info.id);
         return;
     }
+    sh_log_measure (self, db);
     bool fine = sh_data_load (self, db, &error) == SH_OK;
     if (fine &&
         !sh_log_read (self->log.sqlite, db->info.id, db->applied, INT64_MAX, s_redo, &redo)) {
@@ -334,11 +369,12 @@ s_alone (sh_esession_t *session, int db_id, bool kill, sh_error_t *error)
 }
 
 static void
-s_set_recovery (sh_db_t *db, sh_recovery_t recovery)
+s_set_recovery (sh_instance_t *instance, sh_db_t *db, sh_recovery_t recovery)
 {
     if (recovery == SH_RECOVERY_SIMPLE) {
         db->chain_lsn = 0; /* the chain is broken; only a full begins a new one */
         db->info.bulk_logged_work = false;
+        sh_log_measure (instance, db);
     }
     db->info.recovery = recovery;
 }
@@ -383,7 +419,9 @@ s_alter (sh_esession_t *session, int db_id, const sh_db_change_t *change, sh_err
     if (change->state >= 0)
         db->info.state = (sh_db_state_t)change->state;
     if (change->recovery >= 0)
-        s_set_recovery (db, (sh_recovery_t)change->recovery);
+        s_set_recovery (session->instance, db, (sh_recovery_t)change->recovery);
+    if (change->durability >= 0)
+        db->info.durability = (sh_durability_t)change->durability;
     if (change->access >= 0)
         db->info.access = (sh_access_t)change->access;
     if (change->read_only >= 0)

@@ -58,41 +58,102 @@ s_ignore (void *arg, uint8_t type, const void *data, size_t size)
     return true;
 }
 
-sh_status_t
-sh_backup_verify (const char *const *files, int file_count, int position, sh_error_t *error)
+/*  One set in one file. */
+static sh_status_t
+s_set_of (const char *file, int position, sh_set_t *set, sh_error_t *error)
 {
-    sh_stripe_t stripes[SH_BACKUP_FILES_MAX];
-    bool there[SH_BACKUP_FILES_MAX] = {false};
-    int families = 0;
+    sh_scan_result_t found;
+    sh_status_t status = s_scan (file, &found, error);
+    if (status != SH_OK)
+        return status;
+    if (position < 1 || (size_t)position > found.set_count)
+        status = sh_fail (error, 3287, 16, 1,
+                          "The file ID %d on device '%s' is not a valid file ID.", position, file);
+    else
+        *set = found.sets[position - 1];
+    sh_media_scan_free (&found);
+    int family = status == SH_OK ? set->header.family_number : 1;
+    if (family < 1 || family > SH_BACKUP_FILES_MAX)
+        status = sh_fail (error, 3241, 16, 8, "The media family on device '%s' is damaged.", file);
+    return status;
+}
+
+/*  The stripes that are given, each at its place. */
+static sh_status_t
+s_collect (const char *const *files, int file_count, int position,
+           sh_stripe_t stripes[SH_BACKUP_FILES_MAX], int *families, sh_error_t *error)
+{
+    const uint8_t *guid = NULL;
     if (file_count < 1 || file_count > SH_BACKUP_FILES_MAX)
         return sh_fail (error, 3205, 16, 1, "1 to %d backup devices are possible.",
                         SH_BACKUP_FILES_MAX);
     for (int i = 0; i < file_count; i++) {
-        sh_scan_result_t found;
-        sh_status_t status = s_scan (files[i], &found, error);
+        sh_set_t set;
+        sh_status_t status = s_set_of (files[i], position, &set, error);
         if (status != SH_OK)
             return status;
-        if (position < 1 || (size_t)position > found.set_count) {
-            sh_media_scan_free (&found);
-            return sh_fail (error, 3287, 16, 1,
-                            "The file ID %d on device '%s' is not a valid file ID.", position,
+        if (guid && memcmp (guid, set.header.set_guid, 16) != 0)
+            return sh_fail (error, 3258, 16, 1,
+                            "The volume on device '%s' is not part of the media set that is "
+                            "currently being processed. Ensure that the backup devices are loaded "
+                            "with the correct media.",
                             files[i]);
-        }
-        sh_set_t set = found.sets[position - 1];
-        sh_media_scan_free (&found);
-        int family = set.header.family_number;
-        families = set.header.family_count;
-        if (family < 1 || family > SH_BACKUP_FILES_MAX)
-            return sh_fail (error, 3241, 16, 8, "The media family on device '%s' is damaged.",
-                            files[i]);
-        stripes[family - 1] = (sh_stripe_t){.path = files[i], .set = set};
-        there[family - 1] = true;
+        sh_stripe_t *stripe = &stripes[set.header.family_number - 1];
+        if (stripe->path)
+            return sh_fail (error, 3227, 16, 1,
+                            "The backup media on \"%s\" is part of media family %d which has "
+                            "already been processed on \"%s\". Ensure that backup devices are "
+                            "correctly specified.",
+                            files[i], set.header.family_number, stripe->path);
+        *stripe = (sh_stripe_t){.path = files[i], .set = set};
+        guid = stripe->set.header.set_guid;
+        *families = set.header.family_count;
     }
+    return SH_OK;
+}
+
+sh_status_t
+sh_backup_header (const char *const *files, int file_count, int position, sh_backup_header_t *out,
+                  sh_error_t *error)
+{
+    sh_stripe_t *stripes = sh_mem_alloc (SH_BACKUP_FILES_MAX * sizeof *stripes);
+    int families = 0;
+    sh_status_t status = s_collect (files, file_count, position, stripes, &families, error);
+    for (int i = 0; status == SH_OK && i < SH_BACKUP_FILES_MAX; i++)
+        if (stripes[i].path) {
+            *out = stripes[i].set.header;
+            break;
+        }
+    free (stripes);
+    return status;
+}
+
+static sh_status_t
+s_verify (const sh_stripe_t *stripes, int families, int file_count, bool checksum,
+          sh_error_t *error)
+{
     for (int i = 0; i < families; i++)
-        if (i >= SH_BACKUP_FILES_MAX || !there[i])
+        if (i >= SH_BACKUP_FILES_MAX || !stripes[i].path)
             return sh_fail (error, 3132, 16, 1,
-                            "The media set has %d media families but family %d is not among the "
-                            "%d files given. All members must be provided.",
-                            families, i + 1, file_count);
+                            "The media set has %d media families but only %d are provided. All "
+                            "members must be provided.",
+                            families, file_count);
+    if (checksum && !stripes[0].set.header.checksums)
+        return sh_fail (error, 3187, 16, 1,
+                        "RESTORE WITH CHECKSUM cannot be specified because the backup set does not "
+                        "contain checksum information.");
     return sh_set_read (stripes, (size_t)families, s_ignore, NULL, error);
+}
+
+sh_status_t
+sh_backup_verify (const char *const *files, int file_count, int position, bool checksum,
+                  sh_error_t *error)
+{
+    sh_stripe_t *stripes = sh_mem_alloc (SH_BACKUP_FILES_MAX * sizeof *stripes);
+    int families = 0;
+    sh_status_t status = s_collect (files, file_count, position, stripes, &families, error);
+    if (status == SH_OK)
+        status = s_verify (stripes, families, file_count, checksum, error);
+    free (stripes);
+    return status;
 }

@@ -48,6 +48,9 @@ s_media_rows (sh_instance_t *instance, const sh_backup_header_t *h, const char *
         {"is_password_protected", sh_value_int (0)},
         {"is_compressed", sh_value_int (h->compressed)},
         {"is_encrypted", sh_value_int (0)},
+        {"name", h->media_name[0] ? sh_value_text (h->media_name) : sh_value_null ()},
+        {"description",
+         h->media_description[0] ? sh_value_text (h->media_description) : sh_value_null ()},
     };
     *media_id = sh_system_row (instance, "backupmediaset", media, sizeof media / sizeof media[0],
                                &rows[count]);
@@ -59,7 +62,7 @@ s_media_rows (sh_instance_t *instance, const sh_backup_header_t *h, const char *
             {"media_count", sh_value_int (1)},
             {"physical_device_name", sh_value_text (devices[i])},
             {"device_type", sh_value_int (2)},
-            {"physical_block_size", sh_value_int (512)},
+            {"physical_block_size", sh_value_int (h->block_size)},
             {"mirror", sh_value_int (0)},
         };
         sh_system_row (instance, "backupmediafamily", family, sizeof family / sizeof family[0],
@@ -71,13 +74,12 @@ s_media_rows (sh_instance_t *instance, const sh_backup_header_t *h, const char *
 
 static size_t
 s_file_rows (sh_instance_t *instance, const sh_backup_header_t *h, int64_t set_id,
-             const char *data_file, sh_system_row_t *rows)
+             sh_system_row_t *rows)
 {
     s_decimal_t size = {""};
-    char logical[140], log_file[1100];
+    char logical[140];
     size_t count = 0;
     snprintf (logical, sizeof logical, "%s_log", h->database_name);
-    snprintf (log_file, sizeof log_file, "%s_log.ldf", data_file);
     for (int log = 0; log < 2; log++) {
         sh_named_t file[] = {
             {"backup_set_id", sh_value_int (set_id)},
@@ -85,9 +87,9 @@ s_file_rows (sh_instance_t *instance, const sh_backup_header_t *h, int64_t set_i
             {"file_type", sh_value_text (log ? "L" : "D")},
             {"filegroup_name", log ? sh_value_null () : sh_value_text ("PRIMARY")},
             {"page_size", sh_value_int (8192)},
-            {"file_size", s_decimal (h->bytes, &size)},
+            {"file_size", s_decimal (log ? h->log_bytes : h->data_bytes, &size)},
             {"logical_name", sh_value_text (log ? logical : h->database_name)},
-            {"physical_name", sh_value_text (log ? log_file : data_file)},
+            {"physical_name", sh_value_text (log ? h->log_file : h->data_file)},
             {"state", sh_value_int (0)},
             {"is_present", sh_value_int (1)},
         };
@@ -118,6 +120,7 @@ s_set_row (sh_instance_t *instance, const sh_backup_header_t *h, int64_t media_i
         {"last_family_number", sh_value_int (h->family_count)},
         {"last_media_number", sh_value_int (1)},
         {"position", sh_value_int (h->position)},
+        {"expiration_date", h->expires ? sh_value_ticks (h->expires) : sh_value_null ()},
         {"software_vendor_id", sh_value_int (4608)},
         {"name", h->name[0] ? sh_value_text (h->name) : sh_value_null ()},
         {"description", h->description[0] ? sh_value_text (h->description) : sh_value_null ()},
@@ -165,7 +168,7 @@ s_set_row (sh_instance_t *instance, const sh_backup_header_t *h, int64_t media_i
 
 sh_status_t
 sh_history_backup (sh_instance_t *instance, const sh_backup_header_t *h, const char *const *devices,
-                   bool new_media, const char *data_file, int *set_id, sh_error_t *error)
+                   bool new_media, int *set_id, sh_error_t *error)
 {
     sh_system_row_t rows[SH_BACKUP_FILES_MAX + 8];
     size_t count = 0;
@@ -179,7 +182,7 @@ sh_history_backup (sh_instance_t *instance, const sh_backup_header_t *h, const c
         return SH_ERROR;
     }
     count++;
-    count += s_file_rows (instance, h, id, data_file, &rows[count]);
+    count += s_file_rows (instance, h, id, &rows[count]);
     *set_id = (int)id;
     return sh_system_write (instance, rows, count, error);
 }

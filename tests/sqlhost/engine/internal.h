@@ -209,7 +209,9 @@ typedef struct {
     uint8_t base_guid[16];
     bool rewrite; /* the data file must be written anew (a checkpoint failed) */
     bool changed_since_checkpoint;
-    int64_t truncated; /* the log was cut below this */
+    int64_t truncated;                  /* the log was cut below this */
+    int64_t log_used, log_since_backup; /* bytes, about; kept by log.c */
+    int64_t log_peak;                   /* the most of log_used: its file never shrinks */
 } sh_db_t;
 
 /*  ---- the log (log.c) ---- */
@@ -233,6 +235,7 @@ typedef struct {
     const char *mark, *description, *user;
     sh_part_t *parts;
     size_t part_count;
+    const uint8_t *prepared; /* the unit of work whose stored branch ends with it; NULL = none */
 } sh_record_t;
 
 sh_status_t sh_log_open (sh_instance_t *instance, sh_error_t *error);
@@ -247,6 +250,8 @@ sh_status_t sh_log_forget_db (sh_instance_t *instance, int db_id, sh_error_t *er
 sh_status_t sh_log_load_dbs (sh_instance_t *instance, sh_error_t *error);
 /*  Cuts a database's parts below an LSN. */
 void sh_log_truncate (sh_instance_t *instance, int db_id, int64_t below);
+/*  Counts the bytes of a database's log anew: all that is kept, and since its last log backup. */
+void sh_log_measure (sh_instance_t *instance, sh_db_t *db);
 /*  Rows of `log` joined with `part` of one database, from <= lsn < to, in order. Any thread with a
  *  connection of its own. False from each, or an error, ends it (returns false). */
 typedef struct {
@@ -263,11 +268,6 @@ int64_t sh_log_meta (sh_instance_t *instance, const char *key, int64_t missing);
 void sh_log_set_meta (sh_instance_t *instance, const char *key, int64_t value);
 bool sh_sql_run (sqlite3 *sqlite, const char *sql, sh_error_t *error);
 
-/*  ---- data files (datafile.c) ---- */
-
-/*  Loads db->image from its file as it stood at db->applied. Missing file: an empty image. */
-sh_status_t sh_data_load (sh_instance_t *instance, sh_db_t *db, sh_error_t *error);
-/*  Takes what changed and writes it; releases the lock meanwhile. Checkpoint lock held. */
 /*  ---- branches (branch.c, prepared.c, stall.c) ---- */
 
 enum { SH_ORPHAN_ID = -2 };
@@ -315,6 +315,11 @@ void sh_stall_end (sh_esession_t *session);
 sh_status_t sh_fault_wait_locked (sh_esession_t *session, const char *wait_type,
                                   sh_fault_id_t delay, sh_fault_id_t hold, sh_error_t *error);
 
+/*  ---- data files (datafile.c) ---- */
+
+/*  Loads db->image from its file as it stood at db->applied. Missing file: an empty image. */
+sh_status_t sh_data_load (sh_instance_t *instance, sh_db_t *db, sh_error_t *error);
+/*  Takes what changed and writes it; releases the lock meanwhile. Checkpoint lock held. */
 sh_status_t sh_data_checkpoint (sh_instance_t *instance, sh_db_t *db, sh_error_t *error);
 void sh_data_close (sh_db_t *db);
 void sh_data_remove (sh_instance_t *instance, sh_db_t *db);
@@ -366,15 +371,15 @@ struct sh_esession {
     size_t deferred_count, deferred_capacity;
 };
 
+/*  A session that no client has, to carry a branch; in no list. */
+sh_esession_t *sh_esession_carrier (sh_instance_t *instance, int id, const char *login);
+void sh_esession_carrier_free (sh_esession_t *self);
 /*  Checks cancel, kill, shutdown. */
 sh_status_t sh_esession_check_locked (sh_esession_t *self, sh_error_t *error);
 /*  Sends a message with the lock released. */
 void sh_esession_tell (sh_esession_t *self, int number, int severity, int state, const char *format,
                        ...) __attribute__ ((format (printf, 5, 6)));
 /*  Waits until woken or the monotonic deadline (ms, -1 = none) has passed; false = passed. */
-/*  A session that no client has, to carry a branch; in no list. */
-sh_esession_t *sh_esession_carrier (sh_instance_t *instance, int id, const char *login);
-void sh_esession_carrier_free (sh_esession_t *self);
 bool sh_esession_pause (sh_esession_t *self, int64_t deadline_ms);
 /*  Waits until the deadline (-1 = none) or `done (arg)`; ends early by cancel, kill, shutdown. */
 sh_status_t
@@ -400,15 +405,15 @@ struct sh_instance {
     sh_lock_table_t locks;
     int64_t next_txn;
     uint64_t visit;
+    sh_branch_t *branches;
+    sh_branch_counts_t branch_counts;
+    const sh_esession_t *staller; /* whose marked commit stalls the others */
     int64_t faults[SH_FAULT_COUNT];
     /*  checkpoints: taken before the instance's lock, never after it */
     pthread_mutex_t checkpoint_mutex;
     pthread_t checkpointer;
     bool checkpointer_runs;
     pthread_cond_t checkpoint_wake;
-    sh_branch_t *branches;
-    sh_branch_counts_t branch_counts;
-    const sh_esession_t *staller; /* whose marked commit stalls the others */
     size_t uncheckpointed; /* changes since the last one */
     int64_t disk_free_us;  /* when the limited disk has written what it was given */
 };
@@ -425,6 +430,8 @@ bool sh_db_logged (const sh_db_t *db); /* not tempdb */
 sh_db_t *sh_db_make (sh_instance_t *self, int id, const char *name, sh_recovery_t recovery,
                      sh_error_t *error);
 void sh_db_free (sh_db_t *db);
+/*  What sh_db_get gives, under the lock. */
+void sh_db_describe (sh_instance_t *self, const sh_db_t *db, sh_db_info_t *out);
 /*  Loads the image and redoes the log; a database that fails is SUSPECT afterwards. */
 void sh_db_recover (sh_instance_t *self, sh_db_t *db);
 /*  A change was made: the next checkpoint has work. */
@@ -466,8 +473,8 @@ sh_status_t
 sh_system_write (sh_instance_t *self, sh_system_row_t *rows, size_t count, sh_error_t *error);
 
 /*  backupset, backupmediaset, backupmediafamily, backupfile of a finished backup (history.c). */
-sh_status_t sh_history_backup (sh_instance_t *instance, const sh_backup_header_t *header,
-                               const char *const *devices, bool new_media, const char *data_file,
-                               int *set_id, sh_error_t *error);
+sh_status_t
+sh_history_backup (sh_instance_t *instance, const sh_backup_header_t *header,
+                   const char *const *devices, bool new_media, int *set_id, sh_error_t *error);
 
 #endif

@@ -192,6 +192,43 @@ s_insert_record (sh_log_t *log, const sh_record_t *record, int64_t next)
     return done;
 }
 
+/*  A record's own bytes beside its body, about. */
+enum { S_RECORD_BYTES = 96 };
+
+static void
+s_count_bytes (sh_instance_t *instance, const sh_part_t *part)
+{
+    sh_db_t *db = sh_db_by_id (instance, part->db_id);
+    int64_t bytes = (int64_t)part->body.size + S_RECORD_BYTES;
+    if (!db)
+        return;
+    db->log_used += bytes;
+    db->log_since_backup += bytes;
+    if (db->log_used > db->log_peak)
+        db->log_peak = db->log_used;
+}
+
+void
+sh_log_measure (sh_instance_t *instance, sh_db_t *db)
+{
+    sqlite3_stmt *statement =
+        s_prepare (instance->log.sqlite, "SELECT count(*), total(length(body)),"
+                                         " count(CASE WHEN lsn >= ?2 THEN 1 END),"
+                                         " total(CASE WHEN lsn >= ?2 THEN length(body) END)"
+                                         " FROM part WHERE db = ?1");
+    sqlite3_bind_int (statement, 1, db->info.id);
+    sqlite3_bind_int64 (statement, 2, db->chain_lsn);
+    if (sqlite3_step (statement) == SQLITE_ROW) {
+        db->log_used = sqlite3_column_int64 (statement, 0) * S_RECORD_BYTES +
+                       sqlite3_column_int64 (statement, 1);
+        db->log_since_backup = sqlite3_column_int64 (statement, 2) * S_RECORD_BYTES +
+                               sqlite3_column_int64 (statement, 3);
+    }
+    if (db->log_used > db->log_peak)
+        db->log_peak = db->log_used;
+    sqlite3_finalize (statement);
+}
+
 sh_status_t
 sh_log_write (sh_instance_t *instance, sh_record_t *records, size_t count, sh_error_t *error)
 {
@@ -217,6 +254,9 @@ sh_log_write (sh_instance_t *instance, sh_record_t *records, size_t count, sh_er
         return SH_ERROR;
     }
     log->next = next;
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < records[i].part_count; k++)
+            s_count_bytes (instance, &records[i].parts[k]);
     return SH_OK;
 }
 
@@ -245,6 +285,9 @@ sh_log_truncate (sh_instance_t *instance, int db_id, int64_t below)
                  db_id, below);
     s_run_bound (sqlite, "DELETE FROM part WHERE db = ?1 AND lsn < ?2", db_id, below);
     sh_sql_run (sqlite, "COMMIT", NULL);
+    sh_db_t *db = sh_db_by_id (instance, db_id);
+    if (db)
+        sh_log_measure (instance, db);
 }
 
 bool
@@ -301,6 +344,7 @@ s_put_db (sh_bytes_t *out, const sh_db_t *db)
     sh_put_i64 (out, db->base_lsn);
     sh_put_u8 (out, db->chain_begins);
     sh_put (out, db->base_guid, 16);
+    sh_put_u8 (out, (uint8_t)info->durability);
 }
 
 static void
@@ -332,6 +376,8 @@ s_get_db (sh_reader_t *in, sh_db_t *db)
     db->base_lsn = sh_get_i64 (in);
     db->chain_begins = sh_get_u8 (in) != 0;
     s_get_bytes (in, db->base_guid);
+    /*  A directory that was made before this was kept ends here. */
+    info->durability = in->at < in->size ? (sh_durability_t)sh_get_u8 (in) : SH_DURABILITY_DISABLED;
     sh_copy (info->owner, sizeof info->owner, owner);
     sh_copy (info->collation, sizeof info->collation, collation);
     free (owner);

@@ -212,6 +212,14 @@ sh_header_put (sh_bytes_t *out, const sh_backup_header_t *h)
     sh_put (out, h->last_fork, 16);
     sh_put_u8 (out, (uint8_t)h->family_number);
     sh_put_u8 (out, (uint8_t)h->family_count);
+    sh_put_i64 (out, h->expires);
+    sh_put_u32 (out, (uint32_t)h->block_size);
+    sh_put_text (out, h->media_name);
+    sh_put_text (out, h->media_description);
+    sh_put_text (out, h->data_file);
+    sh_put_text (out, h->log_file);
+    sh_put_i64 (out, h->data_bytes);
+    sh_put_i64 (out, h->log_bytes);
 }
 
 static void
@@ -258,6 +266,14 @@ s_header_get (sh_reader_t *in, sh_backup_header_t *h)
     s_get_guid (in, h->last_fork);
     h->family_number = sh_get_u8 (in);
     h->family_count = sh_get_u8 (in);
+    h->expires = sh_get_i64 (in);
+    h->block_size = (int)sh_get_u32 (in);
+    s_get_string (in, h->media_name, sizeof h->media_name);
+    s_get_string (in, h->media_description, sizeof h->media_description);
+    s_get_string (in, h->data_file, sizeof h->data_file);
+    s_get_string (in, h->log_file, sizeof h->log_file);
+    h->data_bytes = sh_get_i64 (in);
+    h->log_bytes = sh_get_i64 (in);
     return !in->failed && h->family_count > 0 && h->family_count <= SH_BACKUP_FILES_MAX;
 }
 

@@ -1,5 +1,7 @@
 #include "tests/sqlhost/engine/writer.h"
 
+#include "tests/sqlhost/engine/configuration.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -59,7 +61,66 @@ s_open_file (sh_writer_t *self, int i, sh_error_t *error)
     return SH_OK;
 }
 
-/*  The rules for going on in a file that holds sets already. */
+/*  What is stated must fit the media set that stays; INIT keeps it too ("BACKUP (Transact-SQL)":
+ *  INIT "preserves the media header", where the compression is written). */
+static sh_status_t
+s_check_media (sh_writer_t *self, int i, const sh_backup_t *backup, const sh_scan_result_t *found,
+               sh_error_t *error)
+{
+    const sh_media_t *media = &found->media;
+    if (media->family_count == 1 && self->file_count > 1)
+        return sh_fail (error, 3259, 16, 1,
+                        "The volume on device '%s' is not part of a multiple family media set. "
+                        "BACKUP WITH FORMAT can be used to form a new media set.",
+                        self->paths[i]);
+    if (media->family_count != self->file_count)
+        return sh_fail (error, 3231, 16, 1,
+                        "The media loaded on \"%s\" is formatted to support %d media families, but "
+                        "%d media families are expected according to the backup device "
+                        "specification.",
+                        self->paths[i], media->family_count, self->file_count);
+    if (media->family_number != i + 1 || (i > 0 && memcmp (media->guid, self->media.guid, 16) != 0))
+        return sh_fail (error, 3258, 16, 1,
+                        "The volume on device '%s' is not part of the media set that is currently "
+                        "being processed. Ensure that the backup devices are loaded with the "
+                        "correct media.",
+                        self->paths[i]);
+    if (backup->compress != SH_CHOICE_DEFAULT &&
+        media->compressed != (backup->compress == SH_CHOICE_YES))
+        return sh_fail (error, 3098, 16, 2,
+                        "The backup cannot be performed because '%s' was requested after the media "
+                        "was formatted with an incompatible structure. To append to this media "
+                        "set, either omit '%s' or specify '%s'. Alternatively, you can create a "
+                        "new media set by using WITH FORMAT in your BACKUP statement. If you use "
+                        "WITH FORMAT on an existing media set, all its backup sets will be "
+                        "overwritten.",
+                        media->compressed ? "NO_COMPRESSION" : "COMPRESSION",
+                        media->compressed ? "NO_COMPRESSION" : "COMPRESSION",
+                        media->compressed ? "COMPRESSION" : "NO_COMPRESSION");
+    self->compress = media->compressed;
+    return SH_OK;
+}
+
+/*  INIT may overwrite what has expired. */
+static sh_status_t
+s_check_expired (const sh_writer_t *self, int i, const sh_scan_result_t *found, sh_error_t *error)
+{
+    for (size_t k = 0; k < found->set_count; k++) {
+        int64_t expires = found->sets[k].header.expires;
+        sh_civil_t day;
+        if (expires <= sh_ticks_local ())
+            continue;
+        sh_ticks_to_civil (expires, &day);
+        return sh_fail (error, 4030, 16, 1,
+                        "The medium on device '%s' expires on %04d-%02d-%02d %02d:%02d:%02d and "
+                        "cannot be overwritten.",
+                        self->paths[i], day.year, day.month, day.day, day.hour, day.minute,
+                        day.second);
+    }
+    return SH_OK;
+}
+
+/*  Behind what is torn nothing can be found any more. */
 static sh_status_t
 s_check_append (const sh_writer_t *self, int i, const sh_scan_result_t *found, sh_error_t *error)
 {
@@ -69,17 +130,6 @@ s_check_append (const sh_writer_t *self, int i, const sh_scan_result_t *found, s
                         "on the media might be damaged and unusable. No additional backup sets can "
                         "be appended to the media set.",
                         self->paths[i]);
-    if (found->media.family_count != self->file_count || found->media.family_number != i + 1)
-        return sh_fail (error, 3132, 16, 1,
-                        "The media set has %d media families, but %d are provided or they are in "
-                        "another order. All members must be provided.",
-                        found->media.family_count, self->file_count);
-    if (found->media.compressed != self->compress)
-        return sh_fail (error, 3098, 16, 2,
-                        "The backup cannot be performed because '%s' was requested after the media "
-                        "was formatted with an incompatible structure. To append to this media "
-                        "set, use the other option.",
-                        self->compress ? "COMPRESSION" : "NO_COMPRESSION");
     return SH_OK;
 }
 
@@ -96,13 +146,17 @@ s_look (sh_writer_t *self, int i, const sh_backup_t *backup, sh_error_t *error)
                           "The file on device '%s' is not a valid Microsoft Tape Format backup "
                           "set.",
                           self->paths[i]);
-    else if (backup->init)
-        self->new_media = true;
-    else
-        status = s_check_append (self, i, &found, error);
+    else {
+        status = s_check_media (self, i, backup, &found, error);
+        if (status == SH_OK && backup->init && !backup->skip)
+            status = s_check_expired (self, i, &found, error);
+        if (status == SH_OK && !backup->init)
+            status = s_check_append (self, i, &found, error);
+    }
     if (status == SH_OK && !self->new_media) {
         memcpy (self->media.guid, found.media.guid, 16);
-        self->position = (int)found.set_count + 1;
+        self->position = backup->init ? 1 : (int)found.set_count + 1;
+        self->rewind = backup->init;
     }
     sh_media_scan_free (&found);
     return status;
@@ -116,7 +170,11 @@ sh_writer_open (sh_writer_t *self, sh_esession_t *session, const sh_backup_t *ba
     memset (self, 0, sizeof *self);
     self->session = session;
     self->file_count = backup->file_count;
-    self->compress = backup->compress;
+    self->compress = backup->compress == SH_CHOICE_DEFAULT
+                         ? sh_config_in_use (session->instance, SH_CONFIG_COMPRESSION_DEFAULT) != 0
+                         : backup->compress == SH_CHOICE_YES;
+    self->transfer_size =
+        backup->max_transfer_size > 0 ? (size_t)backup->max_transfer_size : SH_CHUNK_RAW;
     self->position = 1;
     for (int i = 0; i < backup->file_count && status == SH_OK; i++) {
         self->paths[i] = sh_backup_path (session->instance, backup->files[i]);
@@ -219,6 +277,18 @@ s_write_chunk (sh_writer_t *self, int i, uint8_t type, const sh_bytes_t *payload
     return status;
 }
 
+/*  Leaves the media chunk alone in the file. */
+static bool
+s_cut_sets (FILE *file)
+{
+    sh_chunk_t chunk;
+    rewind (file);
+    if (sh_chunk_read (file, &chunk, NULL) != SH_CHUNK_OK)
+        return false;
+    long end = ftell (file);
+    return end > 0 && ftruncate (fileno (file), end) == 0;
+}
+
 sh_status_t
 sh_writer_begin (sh_writer_t *self, sh_backup_header_t *header, sh_error_t *error)
 {
@@ -229,6 +299,8 @@ sh_writer_begin (sh_writer_t *self, sh_backup_header_t *header, sh_error_t *erro
     for (int i = 0; i < self->file_count && status == SH_OK; i++) {
         sh_bytes_t payload = {0};
         if (self->new_media && ftruncate (fileno (self->files[i]), 0) != 0)
+            status = s_write_failed (self, i, errno, error);
+        if (self->rewind && !s_cut_sets (self->files[i]))
             status = s_write_failed (self, i, errno, error);
         fseek (self->files[i], 0, SEEK_END);
         self->media.family_number = (uint8_t)(i + 1);
@@ -271,8 +343,8 @@ static size_t
 s_chunk_size (sh_writer_t *self)
 {
     int64_t rate = sh_fault_get (self->session->instance, SH_FAULT_DISK_RATE);
-    if (rate <= 0 || rate / 10 >= SH_CHUNK_RAW)
-        return SH_CHUNK_RAW;
+    if (rate <= 0 || (size_t)rate / 10 >= self->transfer_size)
+        return self->transfer_size;
     return rate / 10 < 256 ? 256 : (size_t)(rate / 10);
 }
 

@@ -15,7 +15,9 @@ typedef struct {
     sh_media_t media;
     int position;   /* of the new set */
     bool new_media; /* the files hold no media set that we go on with */
-    bool compress;
+    bool rewind;    /* INIT: the media set stays, its backup sets go */
+    bool compress;  /* as stated, or as the media set is */
+    size_t transfer_size;
     sh_bytes_t pending; /* raw bytes of the next chunk */
     uint8_t pending_type;
     uint32_t sequence;
@@ -26,7 +28,7 @@ typedef struct {
     bool drop;           /* the fault: this session is dropped after its first chunk */
 } sh_writer_t;
 
-/*  Opens, and finds out whether to append. 3201, 3242, 3266, 3098, 3132. */
+/*  Opens, and finds out whether to append. 3201, 3242, 3266, 3098, 3231, 3258, 3259, 4030. */
 sh_status_t sh_writer_open (sh_writer_t *self, sh_esession_t *session, const sh_backup_t *backup,
                             sh_error_t *error);
 /*  Media chunk (when new) and H in every file. */

@@ -379,15 +379,28 @@ sh_proc_rename (sh_session_t *session, sh_call_t *call)
     return status;
 }
 
-/*  sp_configure without arguments lists; a value is taken note of only where it matters: nowhere. */
+/*  sp_configure without arguments lists; with a value it sets: "sp_configure (Transact-SQL)". */
 sh_status_t
 sh_proc_configure (sh_session_t *session, sh_call_t *call)
 {
-    if (call->count > 1) {
-        sh_out_info (session, 15457,
-                     "Configuration option changed. Run the RECONFIGURE statement to install.");
-        return SH_OK;
+    char *name = sh_call_text (session, call, "@configname", 0);
+    sh_value_t value;
+    if (name &&
+        sh_call_argument (session, call, "@configvalue", 1, sh_type_of (SH_TYPE_BIGINT), &value)) {
+        sh_config_t before;
+        sh_status_t status =
+            sh_config_set (session->instance, name, value.as.integer, &before, &session->error);
+        if (status == SH_OK)
+            sh_out_info (session, 15457,
+                         "Configuration option '%s' changed from %lld to %lld. Run the RECONFIGURE "
+                         "statement to install.",
+                         before.name, (long long)before.value, (long long)value.as.integer);
+        else
+            call->status = 1;
+        free (name);
+        return status;
     }
+    free (name);
     return s_report (session,
                      "SELECT name, minimum, maximum, value AS config_value, value_in_use AS "
                      "run_value FROM sys.configurations ORDER BY name");

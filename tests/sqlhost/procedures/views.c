@@ -84,7 +84,7 @@ sh_define_databases (sh_rowset_t *rows)
         "recovery_model:t,recovery_model_desc:n,page_verify_option:t,page_verify_option_desc:n,"
         "is_trustworthy_on:b,is_broker_enabled:b,log_reuse_wait:t,log_reuse_wait_desc:n,"
         "is_encrypted:b,replica_id:g,group_database_id:g,containment:t,containment_desc:n,"
-        "service_broker_guid:g");
+        "service_broker_guid:g,delayed_durability:i,delayed_durability_desc:n");
 }
 
 static const char *
@@ -100,6 +100,9 @@ sh_fill_databases (sh_session_t *session, int db_id, sh_rowset_t *rows)
 {
     static const char *const access[] = {"MULTI_USER", "SINGLE_USER", "RESTRICTED_USER"};
     static const char *const recovery[] = {"", "FULL", "BULK_LOGGED", "SIMPLE"};
+    static const char *const durability[] = {"DISABLED", "ALLOWED", "FORCED"};
+    static const char *const reuse[] = {"NOTHING", "CHECKPOINT", "LOG_BACKUP",
+                                        "ACTIVE_BACKUP_OR_RESTORE", "ACTIVE_TRANSACTION"};
     sh_db_info_t *list = NULL;
     size_t count = sh_db_list (session->instance, &list);
     (void)db_id;
@@ -130,13 +133,12 @@ sh_fill_databases (sh_session_t *session, int db_id, sh_rowset_t *rows)
         v[21] = sh_value_int (2);
         sh_cell_text (&v[22], "CHECKSUM");
         v[23] = v[24] = v[27] = v[30] = sh_value_int (0);
-        int reuse = strcmp (db->log_reuse_wait, "LOG_BACKUP") == 0   ? 2
-                    : strcmp (db->log_reuse_wait, "CHECKPOINT") == 0 ? 1
-                                                                     : 0;
-        v[25] = sh_value_int (reuse);
-        sh_cell_text (&v[26], db->log_reuse_wait);
+        v[25] = sh_value_int (db->log_reuse_wait);
+        sh_cell_text (&v[26], reuse[db->log_reuse_wait]);
         sh_cell_text (&v[31], "NONE");
         sh_cell_guid (&v[32], db->guid);
+        v[33] = sh_value_int (db->durability);
+        sh_cell_text (&v[34], durability[db->durability]);
     }
     free (list);
 }
@@ -169,9 +171,9 @@ sh_fill_master_files (sh_session_t *session, int db_id, sh_rowset_t *rows)
         sh_cell_text (&v[6], log ? db->log_file : db->data_file);
         v[7] = sh_value_int (0);
         sh_cell_text (&v[8], "ONLINE");
-        v[9] = sh_value_int (db->size_bytes / 8192 + 1);
+        v[9] = sh_value_int ((log ? db->log_bytes : db->size_bytes) / 8192);
         v[10] = sh_value_int (-1);
-        v[11] = sh_value_int (8192);
+        v[11] = sh_value_int (1024);
     }
     free (list);
 }
@@ -243,33 +245,22 @@ sh_define_configurations (sh_rowset_t *rows)
 void
 sh_fill_configurations (sh_session_t *session, int db_id, sh_rowset_t *rows)
 {
-    static const struct {
-        int id;
-        const char *name;
-        int value, maximum;
-    } list[] = {{518, "show advanced options", 0, 1},
-                {1520, "remote query timeout (s)", 600, 2147483647},
-                {1579, "backup compression default", 0, 1},
-                {1584, "backup checksum default", 0, 1},
-                {16388, "Ole Automation Procedures", 0, 1},
-                {16390, "xp_cmdshell", 0, 1},
-                {16391, "Ad Hoc Distributed Queries", 0, 1},
-                {117, "remote access", 1, 1},
-                {542, "remote proc trans", 0, 1},
-                {1544, "max server memory (MB)", 2147483647, 2147483647}};
-    (void)session;
+    sh_config_t *list = NULL;
+    size_t count = sh_config_list (session->instance, &list);
     (void)db_id;
-    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+    for (size_t i = 0; i < count; i++) {
         sh_value_t *v = sh_rowset_add_row (rows);
         v[0] = sh_value_int (list[i].id);
         sh_cell_text (&v[1], list[i].name);
-        v[2] = v[5] = sh_value_int (list[i].value);
-        v[3] = sh_value_int (0);
+        v[2] = sh_value_int (list[i].value);
+        v[3] = sh_value_int (list[i].minimum);
         v[4] = sh_value_int (list[i].maximum);
+        v[5] = sh_value_int (list[i].in_use);
         sh_cell_text (&v[6], list[i].name);
         v[7] = sh_value_int (1);
-        v[8] = sh_value_int (0);
+        v[8] = sh_value_int (list[i].advanced);
     }
+    free (list);
 }
 
 /*  ---- principals of the server ---- */

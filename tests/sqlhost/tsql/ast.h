@@ -329,6 +329,7 @@ struct sh_option {
     sh_option_t *next;
     const char *name;
     sh_expr_t *value;
+    sh_option_t *list; /* NAME (A = x, B = y) */
     int line;
 };
 

@@ -276,6 +276,7 @@ sh_exec_admin (sh_session_t *self, const sh_stmt_t *stmt)
                 status = sh_instance_checkpoint (self->instance, &self->error);
             break;
         case SH_STMT_RECONFIGURE:
+            sh_config_reconfigure (self->instance);
             break;
         default:
             status = sh_error_unsupported (self, "SHUTDOWN");

@@ -536,6 +536,10 @@ s_database_option (sh_session_t *self, const sh_option_t *option, sh_db_change_t
         change->access = SH_ACCESS_MULTI;
     else if (sh_same (name, "RESTRICTED_USER"))
         change->access = SH_ACCESS_RESTRICTED;
+    else if (sh_same (name, "DELAYED_DURABILITY") && value)
+        change->durability = sh_same (value, "FORCED")    ? SH_DURABILITY_FORCED
+                             : sh_same (value, "ALLOWED") ? SH_DURABILITY_ALLOWED
+                                                          : SH_DURABILITY_DISABLED;
     else if (sh_same (name, "COMPATIBILITY_LEVEL") && value)
         change->compatibility = (int)strtol (value, NULL, 10);
     else if (sh_same (name, "ALLOW_SNAPSHOT_ISOLATION") ||

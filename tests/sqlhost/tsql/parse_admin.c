@@ -1,6 +1,38 @@
 /*  BACKUP, RESTORE ...ONLY, KILL, logins, users, roles, permissions, server statements. */
 #include "parse.h"
 
+/*  NAME, NAME = value, NAME (list); SERVER CERTIFICATE and ASYMMETRIC KEY of ENCRYPTION are one name
+ *  of two words. */
+static bool
+s_option (sh_parse_t *p, sh_option_t *option)
+{
+    const sh_token_t *token = sh_peek (p, 0);
+    option->line = token->line;
+    if (token->kind != SH_TOKEN_WORD)
+        return sh_syntax (p), false;
+    option->name = token->text;
+    sh_skip (p);
+    if (sh_same (option->name, "SERVER") || sh_same (option->name, "ASYMMETRIC")) {
+        option->name = sh_same (option->name, "SERVER") ? "SERVER CERTIFICATE" : "ASYMMETRIC KEY";
+        if (!sh_accept (p, "CERTIFICATE") && !sh_expect (p, "KEY"))
+            return false;
+    }
+    if (sh_accept_op (p, "(")) {
+        option->list = sh_parse_options (p);
+        return option->list && sh_expect_op (p, ")");
+    }
+    if (!sh_accept_op (p, "="))
+        return true;
+    token = sh_peek (p, 0);
+    if (token->kind != SH_TOKEN_WORD && token->kind != SH_TOKEN_QUOTED)
+        return (option->value = sh_parse_simple (p)) != NULL;
+    option->value = sh_new_expr (p, SH_EXPR_LITERAL);
+    option->value->literal = SH_TOKEN_STRING;
+    option->value->text = token->text;
+    sh_skip (p);
+    return true;
+}
+
 /*  A, B = value, ... as in WITH of BACKUP. */
 sh_option_t *
 sh_parse_options (sh_parse_t *p)
@@ -8,23 +40,8 @@ sh_parse_options (sh_parse_t *p)
     sh_option_t *head = NULL, *tail = NULL;
     do {
         sh_option_t *option = SH_NEW (p, sh_option_t);
-        const sh_token_t *token = sh_peek (p, 0);
-        option->line = token->line;
-        if (token->kind != SH_TOKEN_WORD)
-            return sh_syntax (p);
-        option->name = token->text;
-        sh_skip (p);
-        if (sh_accept_op (p, "=")) {
-            if (sh_peek (p, 0)->kind == SH_TOKEN_WORD || sh_peek (p, 0)->kind == SH_TOKEN_QUOTED) {
-                option->value = sh_new_expr (p, SH_EXPR_LITERAL);
-                option->value->literal = SH_TOKEN_STRING;
-                option->value->text = sh_peek (p, 0)->text;
-                sh_skip (p);
-            } else if (!(option->value = sh_parse_simple (p)))
-                return NULL;
-        } else if (sh_at_op (p, "("))
-            return sh_refuse (p, SH_NOT_SUPPORTED, 16, "The option %s is not supported by sqlhost.",
-                              option->name);
+        if (!s_option (p, option))
+            return NULL;
         SH_APPEND (head, tail, option);
     } while (sh_accept_op (p, ","));
     return head;
@@ -35,10 +52,11 @@ s_devices (sh_parse_t *p, sh_stmt_t *stmt)
 {
     sh_expr_t *tail = NULL;
     do {
-        if (sh_at (p, "URL") || sh_at (p, "TAPE"))
-            return sh_unsupported (p, "A backup device other than DISK"), false;
-        if (!sh_at (p, "DISK"))
+        if (sh_at (p, "TAPE"))
+            return sh_unsupported (p, "A backup device of type TAPE"), false;
+        if (!sh_at (p, "DISK") && !sh_at (p, "URL"))
             return sh_unsupported (p, "A named backup device"), false;
+        stmt->flag2 |= sh_at (p, "URL"); /* parsed, refused when it runs */
         sh_skip (p);
         sh_expr_t *device = sh_expect_op (p, "=") ? sh_parse_simple (p) : NULL;
         if (!device)
@@ -79,7 +97,7 @@ s_restore (sh_parse_t *p)
 {
     sh_stmt_t *stmt = sh_new_stmt (p, SH_STMT_RESTORE);
     sh_skip (p);
-    if (!sh_at (p, "HEADERONLY") && !sh_at (p, "VERIFYONLY"))
+    if (!sh_at (p, "HEADERONLY") && !sh_at (p, "FILELISTONLY") && !sh_at (p, "VERIFYONLY"))
         return sh_refuse (p, SH_NOT_SUPPORTED, 16, "RESTORE %s is not supported by sqlhost.",
                           sh_peek (p, 0)->text);
     stmt->text = sh_peek (p, 0)->text;

@@ -399,9 +399,9 @@ s_database_option (sh_parse_t *p, sh_option_t *option)
         option->value = sh_parse_simple (p);
     else if (value->kind == SH_TOKEN_WORD && !sh_at (p, "WITH") && !sh_at_op (p, ",")) {
         /*  A value is one of these words; anything else begins the next statement. */
-        static const char *const words[] = {"FULL", "SIMPLE",  "BULK_LOGGED", "ON",
-                                            "OFF",  "LOCAL",   "GLOBAL",      "CHECKSUM",
-                                            "NONE", "PARTIAL", NULL};
+        static const char *const words[] = {"FULL",     "SIMPLE",  "BULK_LOGGED", "ON",   "OFF",
+                                            "LOCAL",    "GLOBAL",  "CHECKSUM",    "NONE", "PARTIAL",
+                                            "DISABLED", "ALLOWED", "FORCED",      NULL};
         for (size_t i = 0; words[i]; i++)
             if (sh_at (p, words[i])) {
                 option->value = sh_new_expr (p, SH_EXPR_LITERAL);

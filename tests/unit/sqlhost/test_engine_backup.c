@@ -116,7 +116,7 @@ a_log_backup_without_a_full_is_refused_with_4214 (void **state)
     fx_backup (fx, fx->db, false, "a.bak");
     assert_int_equal (sh_db_get (fx->instance, fx->db, &info), SH_OK);
     assert_true (info.has_full_backup);
-    assert_string_equal (info.log_reuse_wait, "LOG_BACKUP");
+    assert_int_equal (info.log_reuse_wait, SH_REUSE_LOG_BACKUP);
     fx_backup (fx, fx->db, true, "a.trn");
 }
 
@@ -288,7 +288,7 @@ sets_are_appended_unless_init_or_format_is_said (void **state)
     sh_backup_t backup = {.db_id = fx->db,
                           .file_count = 1,
                           .files = files,
-                          .checksum = true,
+                          .checksum = SH_CHOICE_YES,
                           .name = "a name",
                           .description = "what for"};
     for (int i = 1; i <= 3; i++) {
@@ -303,17 +303,27 @@ sets_are_appended_unless_init_or_format_is_said (void **state)
         assert_true (headers[i - 1].last_lsn > headers[i - 1].first_lsn);
         free (headers);
     }
-    backup.compress = true;
+    backup.compress = SH_CHOICE_YES;
     assert_int_equal (sh_backup (fx->s[0], &backup, NULL, &error), SH_ERROR);
     assert_int_equal (error.number, 3098);
-    backup.init = true;
+    backup.init = true; /* keeps the media set, which is not compressed */
+    assert_int_equal (sh_backup (fx->s[0], &backup, NULL, &error), SH_ERROR);
+    assert_int_equal (error.number, 3098);
+    backup.compress = SH_CHOICE_DEFAULT;
+    fx_ok (sh_backup (fx->s[0], &backup, NULL, &error), &error);
+    fx_ok (sh_backup_headers (path, &headers, &count, &error), &error);
+    assert_int_equal (count, 1);
+    assert_false (headers[0].compressed);
+    free (headers);
+    backup.compress = SH_CHOICE_YES;
+    backup.format = true;
     fx_ok (sh_backup (fx->s[0], &backup, NULL, &error), &error);
     fx_ok (sh_backup_headers (path, &headers, &count, &error), &error);
     assert_int_equal (count, 1);
     assert_true (headers[0].compressed);
     free (headers);
-    fx_ok (sh_backup_verify (files, 1, 1, &error), &error);
-    assert_int_equal (sh_backup_verify (files, 1, 2, &error), SH_ERROR);
+    fx_ok (sh_backup_verify (files, 1, 1, false, &error), &error);
+    assert_int_equal (sh_backup_verify (files, 1, 2, false, &error), SH_ERROR);
 }
 
 static void
@@ -344,14 +354,14 @@ a_set_over_several_files_needs_all_of_them (void **state)
     fx_path (fx, "1.bak", one);
     fx_path (fx, "2.bak", two);
     fx_path (fx, "3.bak", three);
-    sh_backup_t backup = {.db_id = fx->db, .file_count = 3, .files = files, .compress = true};
+    sh_backup_t backup = {.db_id = fx->db, .file_count = 3, .files = files, .compress = SH_CHOICE_YES};
     fx_begin (fx->s[0]);
     for (int i = 0; i < 5000; i++)
         fx_insert (fx->s[0], fx->db, "T", i, "a row of some length, so that there are chunks");
     fx_commit (fx->s[0]);
     fx_ok (sh_backup (fx->s[0], &backup, NULL, &error), &error);
-    fx_ok (sh_backup_verify (order, 3, 1, &error), &error);
-    assert_int_equal (sh_backup_verify (files, 2, 1, &error), SH_ERROR);
+    fx_ok (sh_backup_verify (order, 3, 1, false, &error), &error);
+    assert_int_equal (sh_backup_verify (files, 2, 1, false, &error), SH_ERROR);
     assert_int_equal (error.number, 3132);
     assert_int_equal (fx_read (fx->s[0], SH_DB_MSDB, "backupmediafamily").count, 3);
 }
@@ -378,9 +388,9 @@ a_torn_file_is_detected_and_not_appended_to (void **state)
         assert_false (headers[0].damaged);
         assert_true (count == 1 || headers[1].damaged);
         free (headers);
-        fx_ok (sh_backup_verify (files, 1, 1, &error), &error);
+        fx_ok (sh_backup_verify (files, 1, 1, false, &error), &error);
         if (count == 2) {
-            assert_int_equal (sh_backup_verify (files, 1, 2, &error), SH_ERROR);
+            assert_int_equal (sh_backup_verify (files, 1, 2, false, &error), SH_ERROR);
             assert_int_equal (error.number, 3256);
         }
         assert_int_equal (s_refused (fx, false, "a.bak"), 3266);
@@ -408,7 +418,7 @@ a_flipped_bit_is_found_by_verify (void **state)
     fseek (file, info.st_size / 2, SEEK_SET);
     fputc (byte ^ 4, file);
     fclose (file);
-    assert_int_equal (sh_backup_verify (files, 1, 1, &error), SH_ERROR);
+    assert_int_equal (sh_backup_verify (files, 1, 1, false, &error), SH_ERROR);
 }
 
 /*  ---- while it runs ---- */
@@ -488,7 +498,7 @@ a_cancelled_backup_leaves_a_partial_file_and_no_row (void **state)
     fx_join (&full);
     assert_int_equal (full.status, SH_CANCELLED);
     assert_int_equal (s_history (fx), 0);
-    assert_int_equal (sh_backup_verify (files, 1, 1, &error), SH_ERROR);
+    assert_int_equal (sh_backup_verify (files, 1, 1, false, &error), SH_ERROR);
     assert_int_equal (error.number, 3256);
     sh_db_info_t info;
     assert_int_equal (sh_db_get (fx->instance, fx->db, &info), SH_OK);
@@ -536,7 +546,7 @@ a_failed_history_row_is_3009_and_the_backup_is_good (void **state)
     assert_int_equal (error.number, 3009);
     assert_int_equal (result.position, 1);
     assert_int_equal (s_history (fx), 0);
-    fx_ok (sh_backup_verify (files, 1, 1, &error), &error);
+    fx_ok (sh_backup_verify (files, 1, 1, false, &error), &error);
     fx_backup (fx, fx->db, true, "a.trn");
 }
 

@@ -236,20 +236,285 @@ an_offline_database_is_refused (void **state)
     fx_expect (s_a, "USE d", "!942\n");
     fx_expect (s_a, "SELECT * FROM d.dbo.MarkLog", "!942\n");
     fx_expect (s_a, "BACKUP LOG d TO DISK = '/tmp/x'", "!942\n!3013\n");
-    fx_expect (s_a, "ALTER DATABASE d SET ONLINE SELECT COUNT(*) FROM d.dbo.MarkLog", "1\n");
+    fx_expect (s_a, "ALTER DATABASE d SET ONLINE SELECT COUNT(*) FROM d.dbo.MarkLog", "3\n");
+}
+
+/*  ---- media sets and options ---- */
+
+/*  Rows enough for several chunks, and easy to compress. */
+static void
+s_fill (void)
+{
+    fx_expect (s_a, "IF OBJECT_ID('Filler') IS NOT NULL DROP TABLE Filler", "");
+    fx_expect (s_a,
+               "CREATE TABLE Filler (t nvarchar(2000)) "
+               "INSERT Filler VALUES (REPLICATE(N'a quiet line ', 150))",
+               "");
+    for (int i = 0; i < 9; i++)
+        fx_run (s_a, "INSERT Filler SELECT t FROM Filler");
+    assert_int_equal (s_a->last_count, 256);
+}
+
+static void
+stripes_make_one_media_set_and_are_all_needed (void **state)
+{
+    (void)state;
+    s_fill ();
+    fx_expect (s_a,
+               s_with ("BACKUP DATABASE d TO DISK = '%s/s1', DISK = '%s/s2', DISK = '%s/s3' WITH "
+                       "FORMAT, CHECKSUM, MAXTRANSFERSIZE = 131072, BUFFERCOUNT = 7, BLOCKSIZE = "
+                       "4096, NAME = N'striped'"),
+               "#4035\n#3014\n");
+    fx_expect (s_a,
+               s_with ("SELECT f.family_sequence_number, RIGHT(f.physical_device_name, 3), "
+                       "f.physical_block_size, s.media_family_count, b.last_family_number FROM "
+                       "msdb.dbo.backupset b JOIN msdb.dbo.backupmediaset s ON s.media_set_id = "
+                       "b.media_set_id JOIN msdb.dbo.backupmediafamily f ON f.media_set_id = "
+                       "b.media_set_id WHERE b.name = 'striped' ORDER BY 1"),
+               "1|/s1|4096|3|3\n2|/s2|4096|3|3\n3|/s3|4096|3|3\n");
+    fx_expect (s_a,
+               s_with ("RESTORE VERIFYONLY FROM DISK = '%s/s3', DISK = '%s/s1', DISK = '%s/s2' "
+                       "WITH CHECKSUM"),
+               "#3262\n");
+    fx_expect (s_a, s_with ("RESTORE VERIFYONLY FROM DISK = '%s/s1', DISK = '%s/s2'"),
+               "!3132\n!3013\n");
+    fx_expect (s_a, s_with ("RESTORE VERIFYONLY FROM DISK = '%s/s1', DISK = '%s/s1'"),
+               "!3227\n!3013\n");
+    fx_run (s_a, s_with ("RESTORE HEADERONLY FROM DISK = '%s/s2'"));
+    assert_int_equal (s_a->last_count, 1);
+    assert_int_equal (strncmp (s_a->out, "striped|NULL|1|", 15), 0);
+    fx_run (s_a, s_with ("RESTORE HEADERONLY FROM DISK = '%s/s2', DISK = '%s/s1'"));
+    assert_int_equal (s_a->last_count, 1);
+}
+
+static void
+what_does_not_fit_a_media_set_is_refused (void **state)
+{
+    (void)state;
+    const char *one = "BACKUP LOG d TO DISK = '%s/s1'";
+    fx_expect (s_a, s_with (one), "!3231\n!3013\n");
+    fx_expect (s_a, s_with ("BACKUP LOG d TO DISK = '%s/s1', DISK = '%s/s3', DISK = '%s/s2'"),
+               "!3258\n!3013\n");
+    fx_expect (s_a, s_with ("BACKUP LOG d TO DISK = '%s/one' WITH NO_COMPRESSION"),
+               "#4035\n#3014\n");
+    fx_expect (s_a, s_with ("BACKUP LOG d TO DISK = '%s/one', DISK = '%s/two'"), "!3259\n!3013\n");
+    fx_expect (s_a, s_with ("BACKUP LOG d TO DISK = '%s/one' WITH COMPRESSION"), "!3098\n!3013\n");
+    fx_expect (s_a, s_with ("BACKUP LOG d TO DISK = '%s/one' WITH INIT, COMPRESSION"),
+               "!3098\n!3013\n");
+    fx_expect (s_a, s_with ("BACKUP LOG d TO DISK = '%s/one' WITH FORMAT, COMPRESSION"),
+               "#4035\n#3014\n");
+    fx_expect (s_a, s_with ("BACKUP LOG d TO DISK = '%s/one'"), "#4035\n#3014\n");
+    fx_expect (s_a,
+               s_with ("SELECT position, has_backup_checksums FROM msdb.dbo.backupset WHERE "
+                       "backup_set_id IN (SELECT TOP 2 backup_set_id FROM msdb.dbo.backupset ORDER "
+                       "BY backup_set_id DESC) ORDER BY 1"),
+               "1|1\n2|1\n"); /* compressed as the media set is, so with checksums */
+    fx_expect (s_a, s_with ("RESTORE VERIFYONLY FROM DISK = '%s/s1', DISK = '%s/one'"),
+               "!3258\n!3013\n");
+    fx_expect (s_a, s_with ("RESTORE VERIFYONLY FROM DISK = '%s/d.bak' WITH FILE = 2, CHECKSUM"),
+               "!3187\n!3013\n");
+    fx_expect (s_a, s_with ("RESTORE VERIFYONLY FROM DISK = '%s/d.bak' WITH FILE = 9"),
+               "!3287\n!3013\n");
+}
+
+static void
+init_keeps_the_media_set_and_format_makes_a_new_one (void **state)
+{
+    (void)state;
+    const char *media = "SELECT COUNT(*), COUNT(DISTINCT media_set_id), MAX(position) FROM "
+                        "msdb.dbo.backupset WHERE description = 'turn'";
+    fx_expect (s_a, s_with ("BACKUP LOG d TO DISK = '%s/turn' WITH DESCRIPTION = 'turn'"),
+               "#4035\n#3014\n");
+    fx_expect (s_a, s_with ("BACKUP LOG d TO DISK = '%s/turn' WITH INIT, DESCRIPTION = 'turn'"),
+               "#4035\n#3014\n");
+    fx_expect (s_a, media, "2|1|1\n");
+    fx_run (s_a, s_with ("RESTORE HEADERONLY FROM DISK = '%s/turn'"));
+    assert_int_equal (s_a->last_count, 1);
+    fx_expect (s_a,
+               s_with ("BACKUP LOG d TO DISK = '%s/turn' WITH FORMAT, RETAINDAYS = 3, MEDIANAME = "
+                       "N'tape', DESCRIPTION = 'turn'"),
+               "#4035\n#3014\n");
+    fx_expect (s_a, media, "3|2|1\n");
+    fx_expect (s_a, s_with ("BACKUP LOG d TO DISK = '%s/turn' WITH INIT"), "!4030\n!3013\n");
+    fx_expect (s_a, s_with ("BACKUP LOG d TO DISK = '%s/turn' WITH INIT, SKIP"), "#4035\n#3014\n");
+    fx_expect (s_a, "SELECT COUNT(*) FROM msdb.dbo.backupmediaset WHERE name = N'tape'", "1\n");
+}
+
+static void
+compression_makes_smaller_files (void **state)
+{
+    (void)state;
+    struct stat plain, packed;
+    fx_expect (s_a, s_with ("BACKUP DATABASE d TO DISK = '%s/plain' WITH COPY_ONLY, NAME = 'p'"),
+               "#4035\n#3014\n");
+    fx_expect (
+        s_a,
+        s_with ("BACKUP DATABASE d TO DISK = '%s/packed' WITH COPY_ONLY, COMPRESSION, NAME = "
+                "'c'"),
+        "#4035\n#3014\n");
+    fx_expect (s_a,
+               "SELECT name, CASE WHEN compressed_backup_size * 5 < backup_size THEN 1 ELSE 0 END, "
+               "has_backup_checksums FROM msdb.dbo.backupset WHERE name IN ('p', 'c') ORDER BY "
+               "backup_set_id",
+               "p|0|0\nc|1|1\n");
+    assert_int_equal (stat (s_with ("%s/plain"), &plain), 0);
+    assert_int_equal (stat (s_with ("%s/packed"), &packed), 0);
+    assert_true (packed.st_size * 5 < plain.st_size);
+    fx_expect (s_a, "EXEC sp_configure 'backup compression default', 1", "#15457\n=0\n");
+    fx_expect (s_a,
+               "SELECT value, value_in_use FROM sys.configurations WHERE configuration_id = 1579",
+               "1|0\n");
+    fx_expect (s_a, "RECONFIGURE", "");
+    fx_expect (s_a, s_with ("BACKUP DATABASE d TO DISK = '%s/dflt' WITH COPY_ONLY, NAME = 'z'"),
+               "#4035\n#3014\n");
+    fx_expect (s_a,
+               "SELECT s.is_compressed FROM msdb.dbo.backupset b JOIN msdb.dbo.backupmediaset s ON "
+               "s.media_set_id = b.media_set_id WHERE b.name = 'z'",
+               "1\n");
+    fx_expect (s_a, "EXEC sp_configure 'backup compression', 0 RECONFIGURE", "#15457\n=0\n");
+    fx_expect (s_a, "EXEC sp_configure 'no such option', 0", "!15123\n=1\n");
+    fx_expect (s_a, "EXEC sp_configure 'remote access', 7", "!15129\n=1\n");
+}
+
+static void
+options_that_sql_server_refuses_are_refused (void **state)
+{
+    (void)state;
+    static const struct {
+        const char *with, *out;
+    } cases[] = {
+        {"MAXTRANSFERSIZE = 65536", "#4035\n#3014\n"},
+        {"MAXTRANSFERSIZE = 4194304", "#4035\n#3014\n"},
+        {"MAXTRANSFERSIZE = 65537", "!3217\n!3013\n"},
+        {"MAXTRANSFERSIZE = 4259840", "!3217\n!3013\n"},
+        {"MAXTRANSFERSIZE = 0", "!3217\n!3013\n"},
+        {"BLOCKSIZE = 65536", "#4035\n#3014\n"},
+        {"BLOCKSIZE = 1000", "!3217\n!3013\n"},
+        {"BUFFERCOUNT = 0", "!3217\n!3013\n"},
+        {"CHECKSUM, NO_CHECKSUM", "!3031\n!3013\n"},
+        {"FORMAT, NOINIT", "!3031\n!3013\n"},
+        {"COMPRESSION = 1", "!40000\n!3013\n"},
+        {"ENCRYPTION (ALGORITHM = AES_256, SERVER CERTIFICATE = [a cert])", "!40000\n!3013\n"},
+        {"COMPRESSION (ALGORITHM = ZSTD, LEVEL = HIGH)", "!40000\n!3013\n"},
+        {"ENCRYPTION (ALGORITHM = AES_256, SERVER = x)", "!102\n"},
+        {"DIFFERENTIAL", "!40000\n!3013\n"},
+        {"NO_SUCH_OPTION", "!40000\n!3013\n"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[300];
+        snprintf (text, sizeof text, "BACKUP DATABASE d TO DISK = '%%s/o%zu' WITH COPY_ONLY, %s", i,
+                  cases[i].with);
+        fx_expect (s_a, s_with (text), cases[i].out);
+    }
+    fx_expect (s_a,
+               "BACKUP DATABASE d TO URL = N'https://x.example/c/d.bak' WITH CREDENTIAL = N'key'",
+               "!40000\n!3013\n");
+    assert_string_equal (s_a->last_text, "BACKUP DATABASE is terminating abnormally.");
+}
+
+/*  ---- faults ---- */
+
+static void
+a_backup_is_good_when_only_its_history_failed (void **state)
+{
+    (void)state;
+    fx_expect (s_a, "EXEC sqlhost_fault N'history_fail', N'1'", "=0\n");
+    fx_expect (s_a, s_with ("BACKUP LOG d TO DISK = '%s/h.trn' SELECT @@ERROR"),
+               "#4035\n#3014\n!3009\n3009\n");
+    fx_expect (s_a,
+               "SELECT COUNT(*) FROM msdb.dbo.backupmediafamily WHERE physical_device_name LIKE "
+               "'%/h.trn'",
+               "0\n");
+    fx_expect (s_a, s_with ("RESTORE VERIFYONLY FROM DISK = '%s/h.trn'"), "#3262\n");
+    fx_run (s_a, s_with ("RESTORE HEADERONLY FROM DISK = '%s/h.trn'"));
+    assert_int_equal (s_a->last_count, 1);
+    /*  The chain goes on behind it. */
+    fx_expect (s_a, s_with ("BACKUP LOG d TO DISK = '%s/i.trn'"), "#4035\n#3014\n");
+}
+
+static void
+a_full_disk_leaves_a_part_that_nothing_can_be_appended_to (void **state)
+{
+    (void)state;
+    struct stat info;
+    fx_expect (s_a, "EXEC sqlhost_fault N'disk_full_after', N'100000'", "=0\n");
+    fx_expect (s_a, s_with ("BACKUP DATABASE d TO DISK = '%s/part' WITH COPY_ONLY"),
+               "!3202\n!3013\n");
+    fx_expect (s_a, "EXEC sqlhost_fault N'disk_full_after', N'0'", "=0\n");
+    assert_int_equal (stat (s_with ("%s/part"), &info), 0);
+    assert_true (info.st_size > 50000 && info.st_size <= 100000);
+    fx_expect (s_a, s_with ("RESTORE VERIFYONLY FROM DISK = '%s/part'"), "!3256\n!3013\n");
+    fx_expect (s_a, s_with ("BACKUP DATABASE d TO DISK = '%s/part' WITH COPY_ONLY"),
+               "!3266\n!3013\n");
+    fx_expect (s_a, s_with ("BACKUP DATABASE d TO DISK = '%s/part' WITH COPY_ONLY, INIT"),
+               "#4035\n#3014\n");
+    fx_expect (s_a, s_with ("RESTORE VERIFYONLY FROM DISK = '%s/part'"), "#3262\n");
+}
+
+static void
+the_file_list_names_both_files_with_their_sizes (void **state)
+{
+    (void)state;
+    fx_expect (s_a, s_with ("BACKUP DATABASE d TO DISK = '%s/list' WITH COPY_ONLY"),
+               "#4035\n#3014\n");
+    fx_run (s_a, s_with ("RESTORE FILELISTONLY FROM DISK = '%s/list'"));
+    assert_int_equal (s_a->column_count, 22);
+    assert_int_equal (s_a->last_count, 2);
+    assert_int_equal (strncmp (s_a->out, "d|", 2), 0);
+    assert_non_null (strstr (s_a->out, "\nd_log|"));
+    assert_non_null (strstr (s_a->out, "|D|PRIMARY|8388608|"));
+    assert_non_null (strstr (s_a->out, "|L|NULL|8388608|"));
+}
+
+static void
+a_log_says_what_it_waits_for (void **state)
+{
+    (void)state;
+    const char *wait = "SELECT log_reuse_wait, log_reuse_wait_desc FROM sys.databases WHERE name = "
+                       "'d'";
+    fx_client_t *b = fx_client (&s_fx);
+    fx_expect (s_a, "INSERT MarkLog VALUES ('w')", "");
+    fx_expect (s_a, wait, "2|LOG_BACKUP\n");
+    fx_expect (s_a, s_with ("BACKUP LOG d TO DISK = '%s/w.trn'"), "#4035\n#3014\n");
+    fx_expect (s_a, wait, "0|NOTHING\n");
+    fx_expect (b, "BEGIN TRAN INSERT d.dbo.MarkLog VALUES ('open')", "");
+    fx_expect (s_a, wait, "4|ACTIVE_TRANSACTION\n");
+    fx_expect (b, "COMMIT", "");
+    fx_expect (s_a, wait, "2|LOG_BACKUP\n");
+    fx_expect (s_a, "EXEC sqlhost_fault N'backup_hold_after', N'1'", "=0\n");
+    fx_start (b, s_with ("BACKUP DATABASE d TO DISK = '%s/w.bak' WITH COPY_ONLY"));
+    fx_until_waits (b, "BACKUP");
+    fx_expect (s_a, "EXEC sqlhost_fault N'backup_hold_after', N'0'", "=0\n");
+    fx_join (b);
+    fx_leave (b);
+    fx_expect (s_a, "ALTER DATABASE d SET DELAYED_DURABILITY = FORCED", "");
+    fx_expect (s_a,
+               "SELECT delayed_durability, delayed_durability_desc, recovery_model_desc FROM "
+               "sys.databases WHERE name = 'd'",
+               "2|FORCED|FULL\n");
+    fx_expect (s_a, "ALTER DATABASE d SET DELAYED_DURABILITY = DISABLED", "");
 }
 
 int
 main (void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test (a_log_backup_needs_a_full_first),
-                                       cmocka_unit_test (backups_tell_and_are_recorded),
-                                       cmocka_unit_test (every_message_of_a_failure_comes),
-                                       cmocka_unit_test (progress_is_seen_from_another_session),
-                                       cmocka_unit_test (an_attention_ends_a_backup),
-                                       cmocka_unit_test (faults_strike_when_told),
-                                       cmocka_unit_test (application_locks_exclude_and_time_out),
-                                       cmocka_unit_test (logins_are_checked),
-                                       cmocka_unit_test (an_offline_database_is_refused)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test (a_log_backup_needs_a_full_first),
+        cmocka_unit_test (backups_tell_and_are_recorded),
+        cmocka_unit_test (every_message_of_a_failure_comes),
+        cmocka_unit_test (progress_is_seen_from_another_session),
+        cmocka_unit_test (an_attention_ends_a_backup),
+        cmocka_unit_test (faults_strike_when_told),
+        cmocka_unit_test (application_locks_exclude_and_time_out),
+        cmocka_unit_test (logins_are_checked),
+        cmocka_unit_test (stripes_make_one_media_set_and_are_all_needed),
+        cmocka_unit_test (what_does_not_fit_a_media_set_is_refused),
+        cmocka_unit_test (init_keeps_the_media_set_and_format_makes_a_new_one),
+        cmocka_unit_test (compression_makes_smaller_files),
+        cmocka_unit_test (options_that_sql_server_refuses_are_refused),
+        cmocka_unit_test (a_backup_is_good_when_only_its_history_failed),
+        cmocka_unit_test (a_full_disk_leaves_a_part_that_nothing_can_be_appended_to),
+        cmocka_unit_test (the_file_list_names_both_files_with_their_sizes),
+        cmocka_unit_test (a_log_says_what_it_waits_for),
+        cmocka_unit_test (an_offline_database_is_refused)};
     return cmocka_run_group_tests (tests, s_setup, s_teardown);
 }
