@@ -109,9 +109,10 @@ a_gap_in_the_logs_is_found (void **state)
     const bm_link_t links[] = {FULL ("5", "12"), LOG ("10", "20"), LOG ("21", "30")};
     bm_coverage_t coverage = bm_chain_cover (links, 3, "25", "A", NULL);
     assert_false (coverage.covered);
-    assert_int_equal (coverage.at, 0);
+    assert_int_equal (coverage.why, BM_UNCOVERED_GAP);
+    assert_int_equal (coverage.at, 2); /* what comes after the gap */
+    assert_string_equal (coverage.reach, "20");
     assert_int_equal (coverage.used, 0);
-    assert_non_null (coverage.reason);
 }
 
 static void
