@@ -13,7 +13,9 @@
 #include "coordinator/shell/manifest.h"
 #include "coordinator/shell/translate.h"
 
-enum { PART_BYTES = BM_LIMIT_WIRE_BYTES / 2, WRITE_DEADLINE_MS = 30000 };
+/*  A manifest is as large as the group and goes to every host: so much of it is on its way at a time, however many hosts there
+ *  are. */
+enum { PART_BYTES = BM_LIMIT_WIRE_BYTES / 2, WINDOW_BYTES = PART_BYTES, WRITE_DEADLINE_MS = 30000 };
 
 /* ---- rows -------------------------------------------------------------------------------------------------------- */
 
@@ -199,13 +201,19 @@ s_targets (bm_work_t *work, const bm_backups_t *backups, const bool *only, size_
     return targets;
 }
 
-static bool
-s_waiting (const target_t *targets, size_t count)
+/*  Waits until at most so many parts are on their way; each has its own deadline. */
+static void
+s_wait (bm_work_t *work, const target_t *targets, size_t count, size_t at_most)
 {
-    for (size_t i = 0; i < count; i++)
-        if (targets[i].waiting)
-            return true;
-    return false;
+    for (;;) {
+        size_t waiting = 0;
+        for (size_t i = 0; i < count; i++)
+            waiting += targets[i].waiting;
+        if (waiting <= at_most)
+            return;
+        bm_work_wait (work, 1000);
+        bm_work_probe (work, false);
+    }
 }
 
 /*  A manifest that was written serves every instance of that agent whose folder it is. */
@@ -217,9 +225,10 @@ s_note_written (const target_t *target, int64_t set_id, const bm_backups_t *back
     const bm_topology_t *topology = work->topology;
     for (size_t i = 0; i < topology->instance_count; i++) {
         bm_error_t error = {0};
+        if (topology->instances[i].agent != topology->instances[target->instance].agent)
+            continue;
         char *folder = s_folder (&topology->instances[i], backups);
-        if (topology->instances[i].agent == topology->instances[target->instance].agent &&
-            (i == target->instance || (folder[0] && strcmp (folder, target->folder) == 0)) &&
+        if ((i == target->instance || (folder[0] && strcmp (folder, target->folder) == 0)) &&
             bm_catalogue_manifest_put (work->catalogue, set_id, topology->instances[i].real_name,
                                        target->file, hex, &error) != BM_OK)
             bm_report_fail (work->report, &error);
@@ -237,12 +246,12 @@ s_write_all (bm_work_t *work, int64_t set_id, const bm_backups_t *backups, const
     bm_digest_text (digest, hex);
     size_t count;
     target_t *targets = s_targets (work, backups, only, &count);
-    for (size_t i = 0; i < count; i++)
+    size_t window = WINDOW_BYTES / (size < PART_BYTES ? size + 1 : PART_BYTES);
+    for (size_t i = 0; i < count; i++) {
+        s_wait (work, targets, i, window - 1);
         s_send (&targets[i], file_name, text, size, digest);
-    while (s_waiting (targets, count)) {
-        bm_work_wait (work, 1000); /* each order has its own deadline */
-        bm_work_probe (work, false);
     }
+    s_wait (work, targets, count, 0);
     for (size_t i = 0; i < count; i++) {
         if (!targets[i].failed && targets[i].file)
             s_note_written (&targets[i], set_id, backups, hex);
