@@ -1,10 +1,13 @@
 /*  tests/bench/crowd.c: see crowd.h. */
 #include <inttypes.h>
-#include <pthread.h>
-#include <stdatomic.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <zmq.h>
 
 #include "common/clock.h"
@@ -22,14 +25,21 @@ typedef struct s_member {
     uint64_t last_lsn; /* of its newest backup: the next log begins there */
 } s_member_t;
 
-struct bm_crowd {
+/*  In the crowd's own process. */
+typedef struct s_crowd {
     void *context;
     char public_key[41], secret_key[41];
     s_member_t *members;
     size_t count;
-    pthread_t thread;
-    atomic_bool stop;
     uint8_t *buffer;
+} s_crowd_t;
+
+/*  What the measuring process knows of it. A process of its own keeps the crowd's memory out of what is measured: a child
+ *  that is started from a large process counts as large itself. */
+struct bm_crowd {
+    pid_t pid;
+    char public_key[41];
+    char (*addresses)[64];
 };
 
 /*  Every answer that is ever given, built in place: an answer is packed before the next one is made. */
@@ -290,7 +300,7 @@ s_answer (s_member_t *self, const Btsmark__Envelope *order, s_parts_t *parts,
 
 /*  One order, if one is there. */
 static bool
-s_serve (bm_crowd_t *self, s_member_t *member)
+s_serve (s_crowd_t *self, s_member_t *member)
 {
     static s_parts_t parts;
     char routing[256];
@@ -319,26 +329,24 @@ s_serve (bm_crowd_t *self, s_member_t *member)
     return true;
 }
 
-static void *
-s_thread (void *argument)
+/*  Until the process is ended by a signal. */
+static void
+s_run (s_crowd_t *self)
 {
-    bm_crowd_t *self = argument;
     zmq_pollitem_t *items = bm_alloc (self->count * sizeof *items);
     for (size_t i = 0; i < self->count; i++)
         items[i] = (zmq_pollitem_t){self->members[i].socket, 0, ZMQ_POLLIN, 0};
-    while (!atomic_load (&self->stop)) {
-        if (zmq_poll (items, (int)self->count, 100) <= 0)
+    for (;;) {
+        if (zmq_poll (items, (int)self->count, -1) <= 0)
             continue;
         for (size_t i = 0; i < self->count; i++)
             while (items[i].revents & ZMQ_POLLIN && s_serve (self, &self->members[i]))
                 ;
     }
-    free (items);
-    return NULL;
 }
 
 static void
-s_bind (bm_crowd_t *self, size_t i)
+s_bind (s_crowd_t *self, size_t i)
 {
     s_member_t *member = &self->members[i];
     const int one = 1, zero = 0;
@@ -355,19 +363,45 @@ s_bind (bm_crowd_t *self, size_t i)
     zmq_getsockopt (member->socket, ZMQ_LAST_ENDPOINT, member->address, &size);
 }
 
+/*  The child: binds, tells its key and its addresses, serves. */
+static void
+s_child (size_t agents, FILE *to_parent)
+{
+    s_crowd_t self = {.context = zmq_ctx_new (), .count = agents};
+    prctl (PR_SET_PDEATHSIG, SIGKILL);
+    zmq_ctx_set (self.context, ZMQ_MAX_SOCKETS, MAX_SOCKETS);
+    s_must (zmq_curve_keypair (self.public_key, self.secret_key) == 0, "no CURVE key");
+    self.buffer = bm_alloc (BM_LIMIT_WIRE_BYTES);
+    self.members = bm_alloc (agents * sizeof *self.members);
+    fwrite (self.public_key, 1, sizeof self.public_key, to_parent);
+    for (size_t i = 0; i < agents; i++) {
+        s_bind (&self, i);
+        fwrite (self.members[i].address, 1, sizeof self.members[i].address, to_parent);
+    }
+    s_must (fclose (to_parent) == 0, "the addresses could not be told");
+    s_run (&self);
+}
+
 bm_crowd_t *
 bm_crowd_start (size_t agents)
 {
     bm_crowd_t *self = bm_alloc (sizeof *self);
-    self->context = zmq_ctx_new ();
-    zmq_ctx_set (self->context, ZMQ_MAX_SOCKETS, MAX_SOCKETS);
-    s_must (zmq_curve_keypair (self->public_key, self->secret_key) == 0, "no CURVE key");
-    self->buffer = bm_alloc (BM_LIMIT_WIRE_BYTES);
-    self->members = bm_alloc (agents * sizeof *self->members);
-    self->count = agents;
-    for (size_t i = 0; i < agents; i++)
-        s_bind (self, i);
-    s_must (pthread_create (&self->thread, NULL, s_thread, self) == 0, "no thread");
+    int ends[2];
+    s_must (pipe (ends) == 0, "no pipe");
+    fflush (stdout);
+    self->pid = fork ();
+    s_must (self->pid >= 0, "no process");
+    if (self->pid == 0) {
+        close (ends[0]);
+        s_child (agents, fdopen (ends[1], "wb"));
+    }
+    close (ends[1]);
+    FILE *from_child = fdopen (ends[0], "rb");
+    self->addresses = bm_alloc (agents * sizeof *self->addresses);
+    bool told = fread (self->public_key, sizeof self->public_key, 1, from_child) == 1 &&
+                fread (self->addresses, sizeof *self->addresses, agents, from_child) == agents;
+    s_must (told, "the crowd did not start");
+    fclose (from_child);
     return self;
 }
 
@@ -377,13 +411,9 @@ bm_crowd_stop (bm_crowd_t **self_p)
     bm_crowd_t *self = *self_p;
     if (!self)
         return;
-    atomic_store (&self->stop, true);
-    pthread_join (self->thread, NULL);
-    for (size_t i = 0; i < self->count; i++)
-        zmq_close (self->members[i].socket);
-    zmq_ctx_term (self->context);
-    free (self->members);
-    free (self->buffer);
+    kill (self->pid, SIGKILL);
+    waitpid (self->pid, NULL, 0);
+    free (self->addresses);
     free (self);
     *self_p = NULL;
 }
@@ -391,7 +421,7 @@ bm_crowd_stop (bm_crowd_t **self_p)
 const char *
 bm_crowd_address (const bm_crowd_t *self, size_t agent)
 {
-    return self->members[agent].address;
+    return self->addresses[agent];
 }
 
 const char *

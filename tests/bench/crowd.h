@@ -10,7 +10,8 @@
 
 typedef struct bm_crowd bm_crowd_t;
 
-/*  Binds free ports on loopback and serves them in a thread of its own. Ends the program when it cannot. */
+/*  Binds free ports on loopback and serves them in a child process. Call it while this process has no threads. Ends the
+ *  program when it cannot. */
 bm_crowd_t *bm_crowd_start (size_t agents);
 void bm_crowd_stop (bm_crowd_t **self_p);
 
