@@ -170,6 +170,8 @@ s_add (s_list_t *list, const sh_lock_key_t *key, const sh_esession_t *session, u
     s_describe_key (key, info);
     info->session_id = session->id;
     info->transaction_id = session->txn ? session->txn->id : 0;
+    if (session->txn && session->txn->branch && owner == SH_FOR_TXN)
+        memcpy (info->uow, session->txn->branch->uow, sizeof info->uow);
     info->waiting = waiting;
     sh_copy (info->mode, sizeof info->mode, sh_lock_mode_name (modes));
     sh_copy (info->owner_type, sizeof info->owner_type,

@@ -141,6 +141,12 @@ sh_branch_join (sh_esession_t *session, const uint8_t uow[16], sh_error_t *error
     return status;
 }
 
+bool
+sh_branch_joined (const sh_esession_t *session)
+{
+    return session->txn && session->txn->branch;
+}
+
 /*  ---- prepare ---- */
 
 /*  The active branch, when its session lets it go: it is this one, or it runs nothing. */

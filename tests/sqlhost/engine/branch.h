@@ -20,6 +20,8 @@
 /*  The session's next changes belong to the unit of work. It must have no transaction. 3910: another session of this
  *  instance is at work in it, or it is past working. */
 sh_status_t sh_branch_join (sh_esession_t *session, const uint8_t uow[16], sh_error_t *error);
+/*  Whether what is open in the session is a branch. */
+bool sh_branch_joined (const sh_esession_t *session);
 /*  6110: there is none. 3910: its session is just running a request, or it is prepared already. SH_CANCELLED, SH_KILLED:
  *  it is still active. Definitions of objects cannot be prepared here (an error; the branch stays active). */
 sh_status_t sh_branch_prepare (sh_esession_t *session, const uint8_t uow[16], sh_error_t *error);

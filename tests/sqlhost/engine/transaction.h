@@ -108,6 +108,7 @@ typedef struct {
     bool waiting;           /* request_status WAIT, else GRANT */
     char owner_type[16];    /* TRANSACTION SESSION */
     int64_t transaction_id;
+    uint8_t uow[16]; /* of a distributed transaction, else zeros (request_owner_guid) */
 } sh_lock_info_t;
 
 /*  The caller frees *out. */

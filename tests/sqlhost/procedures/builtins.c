@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "branch.h"
+
 static const sh_actual_t *
 s_actual (const sh_call_t *call, const char *name, size_t position)
 {
@@ -424,6 +426,10 @@ sh_proc_nothing (sh_session_t *session, sh_call_t *call)
 const sh_builtin_t sh_builtins[] = {{"sp_getapplock", sh_proc_getapplock},
                                     {"sp_releaseapplock", sh_proc_releaseapplock},
                                     {"sqlhost_fault", sh_proc_fault},
+                                    {"sqlhost_dtc_join", sh_proc_dtc_join},
+                                    {"sqlhost_dtc_prepare", sh_proc_dtc_prepare},
+                                    {"sqlhost_dtc_commit", sh_proc_dtc_commit},
+                                    {"sqlhost_dtc_rollback", sh_proc_dtc_rollback},
                                     {"sp_addrolemember", sh_proc_addrolemember},
                                     {"sp_addsrvrolemember", sh_proc_addsrvrolemember},
                                     {"xp_fileexist", sh_proc_fileexist},

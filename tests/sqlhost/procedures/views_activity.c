@@ -220,8 +220,10 @@ sh_fill_dm_tran_active_transactions (sh_session_t *session, int db_id, sh_rowset
                              : list[i].user ? "user_transaction"
                                             : "implicit_transaction");
         v[2] = sh_value_ticks (list[i].begin_time);
-        v[3] = sh_value_int (1);
-        v[5] = sh_value_int (2);
+        v[3] = sh_value_int (list[i].distributed ? 4 : 1);
+        if (list[i].distributed)
+            sh_cell_guid (&v[4], list[i].uow);
+        v[5] = sh_value_int (list[i].state);
         v[6] = v[7] = sh_value_int (0);
     }
     free (list);
@@ -248,7 +250,7 @@ sh_fill_dm_tran_database_transactions (sh_session_t *session, int db_id, sh_rows
             v[1] = sh_value_int (list[i].databases[k]);
             v[2] = sh_value_ticks (list[i].begin_time);
             v[3] = sh_value_int (1);
-            v[4] = sh_value_int (4);
+            v[4] = sh_value_int (list[i].db_state);
             v[5] = sh_value_int ((int64_t)list[i].changes);
         }
     free (list);
@@ -270,13 +272,16 @@ sh_fill_dm_tran_session_transactions (sh_session_t *session, int db_id, sh_rowse
     size_t count = sh_txn_list (session->instance, &list);
     (void)db_id;
     for (size_t i = 0; i < count; i++) {
+        if (list[i].session_id < 0)
+            continue; /* an orphan is in no session */
         sh_value_t *v = sh_rowset_add_row (rows);
         v[0] = sh_value_int (list[i].session_id);
         v[1] = sh_value_int (list[i].id);
         v[3] = sh_value_int (*s_txn_of (list, count, list[i].session_id)->name ? 1 : 0);
         v[4] = sh_value_int (list[i].user);
-        v[5] = sh_value_int (1);
-        v[6] = v[7] = sh_value_int (0);
+        v[5] = sh_value_int (!list[i].distributed);
+        v[6] = sh_value_int (list[i].distributed);
+        v[7] = sh_value_int (0);
         v[8] = sh_value_int (1);
     }
     free (list);
@@ -306,7 +311,7 @@ sh_define_dm_tran_locks (sh_rowset_t *rows)
     sh_view_fields (rows, "resource_type:n,resource_subtype:n,resource_database_id:i,"
                           "resource_description:n,resource_associated_entity_id:I,request_mode:n,"
                           "request_type:n,request_status:n,request_session_id:i,"
-                          "request_owner_type:n,request_owner_id:I");
+                          "request_owner_type:n,request_owner_id:I,request_owner_guid:g");
 }
 
 void
@@ -328,6 +333,7 @@ sh_fill_dm_tran_locks (sh_session_t *session, int db_id, sh_rowset_t *rows)
         v[8] = sh_value_int (list[i].session_id);
         sh_cell_text (&v[9], list[i].owner_type);
         v[10] = sh_value_int (list[i].transaction_id);
+        sh_cell_guid (&v[11], list[i].uow);
     }
     free (list);
 }
@@ -358,7 +364,6 @@ sh_fill_dm_os_waiting_tasks (sh_session_t *session, int db_id, sh_rowset_t *rows
     free (list);
 }
 
-/*  No distributed transactions yet: their counts are there, and stand at zero. */
 void
 sh_define_dm_os_wait_stats (sh_rowset_t *rows)
 {
@@ -369,21 +374,26 @@ sh_define_dm_os_wait_stats (sh_rowset_t *rows)
 void
 sh_fill_dm_os_wait_stats (sh_session_t *session, int db_id, sh_rowset_t *rows)
 {
-    static const char *const types[] = {"PREEMPTIVE_DTC_PREPAREREQUESTDONE",
-                                        "PREEMPTIVE_DTC_COMMITREQUESTDONE",
-                                        "PREEMPTIVE_DTC_ABORTREQUESTDONE",
-                                        "TRAN_MARKLATCH_EX",
-                                        "TRAN_MARKLATCH_SH",
-                                        "LCK_M_X",
-                                        "LCK_M_S",
-                                        "BACKUPIO",
-                                        "WAITFOR"};
-    (void)session;
+    sh_branch_counts_t counts;
     (void)db_id;
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+    sh_branch_counts (session->instance, &counts);
+    const struct {
+        const char *type;
+        int64_t count;
+    } waits[] = {{"PREEMPTIVE_DTC_PREPAREREQUESTDONE", counts.prepares},
+                 {"PREEMPTIVE_DTC_COMMITREQUESTDONE", counts.commits},
+                 {"PREEMPTIVE_DTC_ABORTREQUESTDONE", counts.aborts},
+                 {"TRAN_MARKLATCH_EX", 0},
+                 {"TRAN_MARKLATCH_SH", 0},
+                 {"LCK_M_X", 0},
+                 {"LCK_M_S", 0},
+                 {"BACKUPIO", 0},
+                 {"WAITFOR", 0}};
+    for (size_t i = 0; i < sizeof waits / sizeof *waits; i++) {
         sh_value_t *v = sh_rowset_add_row (rows);
-        sh_cell_text (&v[0], types[i]);
-        v[1] = v[2] = v[3] = v[4] = sh_value_int (0);
+        sh_cell_text (&v[0], waits[i].type);
+        v[1] = sh_value_int (waits[i].count);
+        v[2] = v[3] = v[4] = sh_value_int (0);
     }
 }
 

@@ -1,33 +1,9 @@
-/*  KILL, logins, users, roles, permissions, server statements. */
+/*  Logins, users, roles, permissions, server statements. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "interp.h"
-
-static sh_status_t
-s_kill (sh_session_t *self, const sh_stmt_t *stmt)
-{
-    sh_value_t value;
-    sh_type_t type = sh_type_of (SH_TYPE_INT);
-    sh_status_t status = sh_eval_to (self, stmt->cond, &type, &value);
-    if (status != SH_OK)
-        return status;
-    int id = value.kind == SH_INT ? (int)value.as.integer : 0;
-    if (self->trancount > 0)
-        return sh_error_set (self, 6115, 16, 1,
-                             "KILL command cannot be used inside user transactions.");
-    if (stmt->flag)
-        return sh_error_set (
-            self, 6120, 16, 1,
-            "Status report cannot be obtained. Rollback operation for Process ID %d is "
-            "not in progress.",
-            id);
-    if (!self->sysadmin)
-        return sh_error_set (self, 6102, 14, 1,
-                             "User does not have permission to use the KILL statement.");
-    return sh_esession_kill_id (self->engine, id, &self->error);
-}
 
 /*  ---- logins ---- */
 
@@ -258,7 +234,7 @@ sh_exec_admin (sh_session_t *self, const sh_stmt_t *stmt)
     sh_status_t status = SH_OK;
     switch (stmt->kind) {
         case SH_STMT_KILL:
-            status = s_kill (self, stmt);
+            status = sh_exec_kill (self, stmt);
             break;
         case SH_STMT_PRINCIPAL:
             if (stmt->object == SH_OBJECT_LOGIN)

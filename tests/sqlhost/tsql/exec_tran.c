@@ -22,11 +22,39 @@ sh_rollback_all (sh_session_t *self)
 {
     bool open = self->trancount > 0;
     int64_t id = sh_txn_id (self->engine);
-    if (sh_txn_active (self->engine))
-        sh_txn_rollback (self->engine);
+    sh_txn_rollback (self->engine);
     s_ended (self);
     if (open && !self->sink_gone)
         sh_out_transaction (self, SH_TRAN_ROLLED_BACK, id ? id : 1);
+}
+
+void
+sh_tran_joined (sh_session_t *self)
+{
+    self->trancount = 1;
+    self->tran_name[0] = 0;
+    sh_out_transaction (self, SH_TRAN_BEGUN, sh_txn_id (self->engine));
+}
+
+void
+sh_tran_left (sh_session_t *self, int64_t id, bool committed)
+{
+    s_ended (self);
+    if (!self->sink_gone)
+        sh_out_transaction (self, committed ? SH_TRAN_COMMITTED : SH_TRAN_ROLLED_BACK, id ? id : 1);
+}
+
+bool
+sh_tran_lost (sh_session_t *self)
+{
+    if (self->trancount == 0 || sh_txn_active (self->engine))
+        return false;
+    sh_tran_left (self, 0, false);
+    sh_error_set (self, 8525, 16, 1,
+                  "Distributed transaction completed. Either enlist this session in a new "
+                  "transaction or the NULL transaction.");
+    self->last_error = 8525;
+    return true;
 }
 
 /*  The statement's name for the transaction, cut at 32 units; NULL = none. The caller frees. */
@@ -51,6 +79,8 @@ s_mark (sh_session_t *self, const sh_stmt_t *stmt, const char *name)
 {
     char *description = NULL;
     sh_status_t status = SH_OK;
+    if (sh_branch_joined (self->engine))
+        return sh_error_unsupported (self, "WITH MARK in a distributed transaction");
     if (strncasecmp (name, "LSN:", 4) == 0)
         return sh_error_set (self, 3925, 16, 1,
                              "Invalid transaction mark name. The 'LSN:' prefix is reserved.");
@@ -105,6 +135,10 @@ s_commit (sh_session_t *self)
         self->trancount--;
         return SH_OK;
     }
+    if (sh_branch_joined (self->engine))
+        return sh_error_set (self, 50000, 16, 1,
+                             "The session works in a distributed transaction: its unit of work "
+                             "ends it (sqlhost_dtc_prepare, sqlhost_dtc_commit).");
     int64_t id = sh_txn_id (self->engine);
     sh_esession_request (self->engine, "COMMIT TRANSACTION", self->statement_text, self->db_id);
     sh_status_t status = sh_txn_commit (self->engine, &self->error);

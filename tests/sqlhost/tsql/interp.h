@@ -376,6 +376,8 @@ sh_flow_t sh_exec_dml (sh_session_t *self, const sh_stmt_t *stmt);
 sh_flow_t sh_exec_select (sh_session_t *self, const sh_stmt_t *stmt);
 sh_flow_t sh_exec_ddl (sh_session_t *self, const sh_stmt_t *stmt);
 sh_flow_t sh_exec_module (sh_session_t *self, const sh_stmt_t *stmt);
+/*  KILL of a session or of a unit of work. */
+sh_status_t sh_exec_kill (sh_session_t *self, const sh_stmt_t *stmt);
 sh_flow_t sh_exec_admin (sh_session_t *self, const sh_stmt_t *stmt);
 sh_flow_t sh_exec_backup (sh_session_t *self, const sh_stmt_t *stmt);
 sh_flow_t sh_exec_restore (sh_session_t *self, const sh_stmt_t *stmt);
@@ -385,6 +387,12 @@ sh_flow_t sh_exec_cursor (sh_session_t *self, const sh_stmt_t *stmt);
 void sh_cursors_free (sh_session_t *self, const sh_frame_t *frame);
 /*  Everything goes, also what an error or the end of the session does. */
 void sh_rollback_all (sh_session_t *self);
+/*  The session works in a branch from now on; it does so no more. */
+void sh_tran_joined (sh_session_t *self);
+void sh_tran_left (sh_session_t *self, int64_t id, bool committed);
+/*  Somebody else prepared or rolled back the branch that the session worked in, between two requests. Then this request
+ *  fails (8525, in session->error): nothing of it may run outside the transaction. */
+bool sh_tran_lost (sh_session_t *self);
 
 /*  A statement that writes: opens the autocommit transaction if need be. */
 typedef struct {

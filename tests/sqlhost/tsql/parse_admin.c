@@ -117,9 +117,12 @@ s_kill (sh_parse_t *p)
     if (!(stmt->cond = sh_parse_simple (p)))
         return NULL;
     if (sh_accept (p, "WITH")) {
-        if (!sh_expect (p, "STATUSONLY"))
-            return NULL;
-        stmt->flag = true;
+        static const char *const options[] = {"STATUSONLY", "COMMIT", "ROLLBACK"};
+        for (size_t i = 0; i < 3 && !stmt->text; i++)
+            if (sh_accept (p, options[i]))
+                stmt->text = options[i];
+        if (!stmt->text)
+            return sh_syntax (p);
     }
     return stmt;
 }

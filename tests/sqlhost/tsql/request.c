@@ -58,6 +58,15 @@ s_end (sh_session_t *self, sh_flow_t flow)
     return flow;
 }
 
+/*  A request that does not run because its transaction is gone. */
+static sh_run_t
+s_refuse_lost (sh_session_t *self)
+{
+    sh_out_message (self, &self->error, 1);
+    sh_out_done (self, SH_COMMAND_NONE, false, 0);
+    return s_run_of (self, s_end (self, SH_FLOW_NEXT));
+}
+
 sh_run_t
 sh_request_batch (void *session, const char *text, size_t size)
 {
@@ -65,6 +74,8 @@ sh_request_batch (void *session, const char *text, size_t size)
     sh_flow_t flow = s_begin (self, text);
     if (flow != SH_FLOW_NEXT)
         return s_run_of (self, s_end (self, flow));
+    if (sh_tran_lost (self))
+        return s_refuse_lost (self);
     sh_syntax_error_t syntax;
     sh_script_t *script = sh_script_parse (text, size, self->set.quoted_identifier, &syntax);
     if (!script) {
@@ -294,6 +305,8 @@ sh_request_rpc (void *session, const sh_rpc_t *rpc)
     sh_flow_t flow = s_begin (self, rpc->name);
     if (flow != SH_FLOW_NEXT)
         return s_run_of (self, s_end (self, flow));
+    if (sh_tran_lost (self))
+        return s_refuse_lost (self);
     sh_call_t call = s_call_of (rpc, 0);
     sh_frame_t frame = {.sets_kept = true};
     self->frame = &frame;

@@ -214,8 +214,7 @@ s_close (void *session)
     /*  The client is gone: nothing may be sent any more. */
     sh_esession_on_kill (self->engine, NULL, NULL);
     sh_esession_on_message (self->engine, NULL, NULL);
-    if (sh_txn_active (self->engine))
-        sh_txn_rollback (self->engine);
+    sh_txn_rollback (self->engine);
     sh_cursors_free (self, NULL);
     sh_prepared_free (self);
     sh_temp_drop (self, NULL);
@@ -229,6 +228,7 @@ static sh_run_t
 s_reset (void *session, bool keep_transaction)
 {
     sh_session_t *self = session;
+    sh_esession_request (self->engine, "RESET", NULL, 0); /* nobody else ends its branch meanwhile */
     if (!keep_transaction)
         sh_rollback_all (self);
     sh_cursors_free (self, NULL);
@@ -238,6 +238,7 @@ s_reset (void *session, bool keep_transaction)
     sh_esession_set_context_info (self->engine, NULL, 0);
     self->last_error = 0;
     self->last_rowcount = 0;
+    sh_esession_request (self->engine, NULL, NULL, 0);
     return SH_RUN_DONE;
 }
 
