@@ -14,6 +14,7 @@
 static char s_program[64] = "btsmark";
 static bm_log_level_t s_level = BM_LOG_INFO;
 static pthread_mutex_t s_lock = PTHREAD_MUTEX_INITIALIZER;
+static const char *s_prelude = "";
 
 static const char *const s_names[] = {"ERROR", "WARN ", "INFO ", "DEBUG"};
 
@@ -70,6 +71,14 @@ s_write (const char *line, size_t size)
 }
 
 void
+bm_log_prelude (const char *bytes)
+{
+    pthread_mutex_lock (&s_lock);
+    s_prelude = bytes;
+    pthread_mutex_unlock (&s_lock);
+}
+
+void
 bm_log (bm_log_level_t level, const char *format, ...)
 {
     char line[S_LINE_BYTES];
@@ -91,6 +100,7 @@ bm_log (bm_log_level_t level, const char *format, ...)
     size_t size = strlen (line);
     line[size++] = '\n';
     pthread_mutex_lock (&s_lock);
+    s_write (s_prelude, strlen (s_prelude));
     s_write (line, size);
     pthread_mutex_unlock (&s_lock);
 }

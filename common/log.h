@@ -14,6 +14,9 @@ bm_status_t bm_log_level_parse (const char *text, bm_log_level_t *level, bm_erro
 void bm_log (bm_log_level_t level, const char *format, ...) __attribute__ ((format (printf, 2, 3)));
 bm_log_level_t bm_log_level (void);
 
+/*  Written before each line: what wipes lines of a terminal that are rewritten in place. "" = nothing. The text must live. */
+void bm_log_prelude (const char *bytes);
+
 #define bm_log_error(...)   bm_log (BM_LOG_ERROR, __VA_ARGS__)
 #define bm_log_warning(...) bm_log (BM_LOG_WARNING, __VA_ARGS__)
 #define bm_log_info(...)    bm_log (BM_LOG_INFO, __VA_ARGS__)

@@ -132,9 +132,16 @@ s_on_progress (void *argument, size_t agent, const Btsmark__Progress *progress)
 {
     job_t *job = argument;
     (void)agent;
-    bm_progress_backup (job->set->work->progress, s_host (job), s_place (job)->database,
-                        progress->step, progress->percent, (int64_t)progress->elapsed_ms,
-                        (int64_t)progress->since_change_ms);
+    bm_progress_backup (
+        job->set->work->progress,
+        &(bm_progress_backup_t){.host = s_host (job),
+                                .database = s_place (job)->database,
+                                .step = progress->step,
+                                .percent = progress->percent,
+                                .total_bytes = progress->total_bytes,
+                                .remaining_ms = progress->remaining_ms,
+                                .elapsed_ms = (int64_t)progress->elapsed_ms,
+                                .since_change_ms = (int64_t)progress->since_change_ms});
 }
 
 static void
@@ -243,15 +250,6 @@ bm_backupset_destroy (bm_backupset_t **self_p)
 
 /* ---- recording --------------------------------------------------------------------------------------------------- */
 
-static bool
-s_host_runs (const bm_backupset_t *self, size_t instance)
-{
-    for (size_t i = 0; i < self->count; i++)
-        if (self->jobs[i].operation && self->topology->places[i].instance == instance)
-            return true;
-    return false;
-}
-
 static void
 s_tell (job_t *job)
 {
@@ -273,8 +271,7 @@ s_tell (job_t *job)
     else
         bm_progress_event (self->work->progress, "backup_done", values, "  %s on %s: %s: %s",
                            report->database, s_host (job), status, report->error.text);
-    if (!s_host_runs (self, s_place (job)->instance))
-        bm_progress_host_done (self->work->progress, s_host (job));
+    bm_progress_backup_done (self->work->progress, s_host (job), s_place (job)->database);
 }
 
 static void

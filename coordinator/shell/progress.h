@@ -17,7 +17,8 @@ typedef struct bm_progress bm_progress_t;
 bm_progress_t *bm_progress_new (bm_progress_mode_t mode);
 void bm_progress_destroy (bm_progress_t **self_p);
 
-/*  People see its lines rewritten: what a report tells later anyway need not be said twice. */
+/*  People see its lines rewritten: what a report tells later anyway need not be said twice. The cursor rests above these
+ *  lines, so that everything below it can be wiped whatever the terminal's size has become. */
 bool bm_progress_terminal (const bm_progress_t *self);
 
 /*  A step that people want to read: a line of text. The event has its name, "at" and the text. */
@@ -27,13 +28,26 @@ void bm_progress_say (bm_progress_t *self, const char *event, const char *format
 void bm_progress_event (bm_progress_t *self, const char *event, json_t *values, const char *format,
                         ...) __attribute__ ((format (printf, 4, 5)));
 
-/*  A backup that runs: an event, on a terminal the host's line; without one, a plain line at most every 30 s. percent < 0 =
- *  unknown. */
-void
-bm_progress_backup (bm_progress_t *self, const char *host, const char *database, const char *step,
-                    double percent, int64_t elapsed_ms, int64_t since_change_ms);
-/*  The host has nothing running any more: its line goes. */
-void bm_progress_host_done (bm_progress_t *self, const char *host);
+/*  A backup that runs. */
+typedef struct bm_progress_backup {
+    const char *host, *database;
+    const char *step;     /* "waiting", "BACKUP LOG", ... */
+    double percent;       /* < 0 = unknown */
+    int64_t total_bytes;  /* < 0 = unknown */
+    int64_t remaining_ms; /* < 0 = unknown */
+    int64_t elapsed_ms, since_change_ms;
+} bm_progress_backup_t;
+
+/*  An event; on a terminal the host's line; without one, a plain line of the host at most every 30 s. */
+void bm_progress_backup (bm_progress_t *self, const bm_progress_backup_t *backup);
+/*  It has ended: the host's line speaks of the next one that runs there, or goes. */
+void bm_progress_backup_done (bm_progress_t *self, const char *host, const char *database);
+
+/*  Bytes a second from what is left and how long that takes; -1 = unknown. */
+int64_t bm_progress_rate (const bm_progress_backup_t *backup);
+/*  One line of at most `columns` cells: the host, the database, and as much of percentage, time left, rate and bar as there is
+ *  room for; `more` backups run there too. Caller frees. */
+char *bm_progress_line (const bm_progress_backup_t *backup, size_t more, size_t columns);
 
 /*  "1.2 GiB", "340 ms", "2 min 05 s". Returns buffer. */
 #define BM_PROGRESS_TEXT_BYTES 32
