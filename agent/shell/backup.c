@@ -6,6 +6,9 @@
 
 #include "agent/shell/answer.h"
 #include "agent/shell/files.h"
+#include "agent/shell/header.h"
+#include "agent/shell/native.h"
+#include "agent/shell/path.h"
 #include "agent/shell/rows.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -72,27 +75,70 @@ s_look_before (bm_sql_t *sql, s_before_t *before, bm_error_t *error)
     return status;
 }
 
-/*  BizTalk's own procedure, called as BizTalk calls it; @bCompression only where it has one. No time-out. */
+/*  What is called, and what comes of it. */
+typedef struct s_call {
+    bm_native_t *native; /* NULL: BizTalk's procedure */
+    char *file;          /* where it goes, as far as we can tell: the first stripe */
+    char *name;          /* of the file alone; NULL once the whole path is known for sure */
+    bm_sql_result_t *result;
+    bm_status_t status;
+    bm_error_t error;
+    bool cancelled;
+} s_call_t;
+
 static bm_status_t
-s_call (const bm_backup_t *self, bm_sql_t *sql, const Btsmark__Backup *order,
-        bm_sql_result_t **result_p, bm_error_t *error)
+s_plan (const bm_backup_t *self, const Btsmark__Backup *order, const char *server, s_call_t *call,
+        bm_error_t *error)
+{
+    if (order->method == BTSMARK__METHOD__NATIVE) {
+        call->native = bm_native_new (order, server, self->path, error);
+        if (!call->native)
+            return error->status;
+        call->file = bm_strdup (call->native->files[0]);
+        return BM_OK;
+    }
+    call->name = bm_names_backup_file (server, order->database,
+                                       order->type == BTSMARK__SET_TYPE__FULL, order->sequence);
+    call->file = bm_names_join_path (self->path, call->name);
+    return BM_OK;
+}
+
+/*  BizTalk's own procedure, called as BizTalk calls it; @bCompression only where it has one. */
+static bm_sql_query_t *
+s_procedure (const bm_backup_t *self, const Btsmark__Backup *order)
 {
     char *database = bm_names_quote (order->database);
     char *procedure = bm_format ("%s.dbo.%s", database,
                                  order->type == BTSMARK__SET_TYPE__FULL ? "sp_BackupBizTalkFull"
                                                                         : "sp_BackupBizTalkLog");
-    bm_sql_query_t *call = bm_sql_call_new (procedure);
-    bm_sql_query_text (call, "@seq", order->sequence);
-    bm_sql_query_text (call, "@path", self->path);
-    bm_sql_query_output_text (call, "@BackupLocation");
+    bm_sql_query_t *query = bm_sql_call_new (procedure);
+    bm_sql_query_text (query, "@seq", order->sequence);
+    bm_sql_query_text (query, "@path", self->path);
+    bm_sql_query_output_text (query, "@BackupLocation");
     if (order->compress && order->has_compression_parameter)
-        bm_sql_query_bit (call, "@bCompression", true);
-    bm_sql_query_timeout_ms (call, 0);
-    bm_status_t status = bm_sql_run (sql, call, result_p, error);
-    bm_sql_query_destroy (&call);
+        bm_sql_query_bit (query, "@bCompression", true);
     free (procedure);
     free (database);
-    return status;
+    return query;
+}
+
+/*  No time-out: a backup takes as long as it takes. */
+static void
+s_run (const bm_backup_t *self, bm_sql_t *sql, const Btsmark__Backup *order, s_call_t *call)
+{
+    bm_sql_query_t *query =
+        call->native ? bm_sql_query_new (call->native->batch) : s_procedure (self, order);
+    bm_sql_query_timeout_ms (query, 0);
+    call->status = bm_sql_run (sql, query, &call->result, &call->error);
+    bm_sql_query_destroy (&query);
+    const char *location =
+        call->result ? bm_sql_result_output (call->result, "@BackupLocation") : NULL;
+    if (location && *location) {
+        free (call->name);
+        free (call->file);
+        call->name = NULL;
+        call->file = bm_strdup (location);
+    }
 }
 
 /*  The newest row of this database and type that began after we asked SQL Server for its time and names our file.
@@ -105,8 +151,8 @@ s_find_row (bm_sql_t *sql, const Btsmark__Backup *order, const s_before_t *befor
     char *batch = bm_format (
         "%s WHERE b.database_name = @database AND b.type = @type AND b.backup_set_id > @last"
         " AND b.backup_start_date >= DATEADD (second, -1, CONVERT (datetime, @now, 121))"
-        " ORDER BY b.backup_set_id DESC;",
-        bm_rows_select ());
+        "%s",
+        bm_rows_select (), bm_rows_order ());
     bm_sql_query_t *query = bm_sql_query_new (batch);
     bm_sql_query_text (query, "@database", order->database);
     bm_sql_query_text (query, "@type", s_type (order));
@@ -119,13 +165,14 @@ s_find_row (bm_sql_t *sql, const Btsmark__Backup *order, const s_before_t *befor
     if (status == BM_OK && set < 0)
         status = bm_fail (error, BM_SQL_FAILED, "msdb gave no answer");
     *row_p = NULL;
-    for (size_t i = 0; status == BM_OK && !*row_p && i < bm_sql_result_rows (result, set); i++) {
-        Btsmark__BackupRow *row = bm_rows_read (result, set, i);
-        if (bm_rows_is_file (row, file))
-            *row_p = row;
+    size_t count = 0;
+    Btsmark__BackupRow **rows = bm_rows_read (result, status == BM_OK ? set : -1, SIZE_MAX, &count);
+    for (size_t i = 0; i < count; i++)
+        if (!*row_p && bm_rows_is_file (rows[i], file))
+            *row_p = rows[i];
         else
-            btsmark__backup_row__free_unpacked (row, NULL);
-    }
+            btsmark__backup_row__free_unpacked (rows[i], NULL);
+    free (rows);
     bm_sql_result_destroy (&result);
     bm_sql_query_destroy (&query);
     free (batch);
@@ -175,49 +222,118 @@ s_reconnect (const bm_backup_t *self, const s_before_t *before, bool cancelled, 
     }
 }
 
-static void
-s_measure (const bm_backup_t *self, bm_sql_t *sql, Btsmark__BackupDone *done)
+/*  ---- what became of it ---- */
+
+/*  All stripes together; -1 when one cannot be measured. */
+static int64_t
+s_measure (const bm_backup_t *self, bm_sql_t *sql, const Btsmark__BackupRow *row)
 {
     bm_error_t ignored = {0};
-    bm_file_facts_t facts;
     bm_files_t files = {.instance = self->instance, .sql = sql, .error = &ignored};
-    if (self->instance->files != BM_FILES_SQL && done->row &&
-        bm_files_look (&files, done->row->device, &facts, &ignored) == BM_OK)
-        done->file_bytes = facts.bytes;
+    int64_t bytes = 0;
+    size_t count = row->n_devices > 0 ? row->n_devices : 1;
+    for (size_t i = 0; i < count; i++) {
+        bm_file_facts_t facts;
+        const char *file = row->n_devices > 0 ? row->devices[i] : row->device;
+        if (bm_files_look (&files, file, &facts, &ignored) != BM_OK || facts.bytes < 0)
+            return -1;
+        bytes += facts.bytes;
+    }
+    return bytes;
+}
+
+/*  SQL Server takes the file of a backup that broke off away, as a rule. What it could not take away is named: it is no
+ *  backup, and it takes room. */
+static void
+s_name_partial (const bm_backup_t *self, bm_sql_t *sql, const s_call_t *call, bm_error_t *why)
+{
+    bm_error_t ignored = {0};
+    bm_files_t files = {.instance = self->instance, .sql = sql, .error = &ignored};
+    for (size_t i = 0; i < (call->native ? call->native->file_count : 1); i++) {
+        bm_file_facts_t facts;
+        const char *file = call->native ? call->native->files[i] : call->file;
+        if (bm_files_look (&files, file, &facts, &ignored) != BM_OK || !facts.exists)
+            continue;
+        bm_error_remedy (why,
+                         "read SQL Server's messages for the cause; %.250s is the piece of a "
+                         "backup that broke off: delete it",
+                         file);
+        return;
+    }
+}
+
+/*  SQL Server says that it finished the backup but could not record it (3009, severity 16), or nothing was said at all and
+ *  there is no record: BizTalk's procedure swallows errors, and 3009 is one. Then the file itself is asked. */
+static void
+s_ask_header (bm_sql_t *sql, const Btsmark__Backup *order, const s_before_t *before,
+              const s_call_t *call, Btsmark__BackupDone *done, bm_error_t *asking)
+{
+    bool unrecorded = call->result && bm_sql_result_message (call->result, 3009);
+    bool silent = call->status == BM_OK && call->result && !bm_sql_result_cause (call->result);
+    if (done->row || call->cancelled || !(unrecorded || silent))
+        return;
+    bm_header_want_t want = {.file = call->file,
+                             .database = order->database,
+                             .type = s_type (order),
+                             .since = before->now,
+                             .credential = order->native ? order->native->credential : ""};
+    bm_error_t error = {0};
+    bm_status_t status = bm_header_read (sql, &want, &done->row, &error);
+    if (unrecorded && status == BM_OK && !done->row)
+        status = bm_fail (&error, BM_IN_DOUBT, "%s holds no such backup", call->file);
+    if (unrecorded && status != BM_OK) {
+        bm_error_wrap (&error,
+                       "SQL Server finished the backup of %s but could not record it in msdb "
+                       "(3009), and its file does not prove it",
+                       order->database);
+        *asking = error;
+    }
+    if (done->row && call->native && call->native->file_count > 1)
+        for (size_t i = 0; i < call->native->file_count; i++)
+            bm_answer_add_text (&done->row->devices, &done->row->n_devices, call->native->files[i]);
+}
+
+/*  Why there is no backup. */
+static void
+s_explain (const s_call_t *call, const char *database, bm_error_t *why)
+{
+    const bm_sql_message_t *cause = call->result ? bm_sql_result_cause (call->result) : NULL;
+    *why = call->error;
+    if (cause)
+        bm_fail (why, BM_BACKUP_FAILED, "backup of %s: %d: %s", database, cause->number,
+                 cause->text);
+    else if (call->status == BM_OK)
+        bm_fail (why, BM_BACKUP_FAILED,
+                 "backup of %s: %s ended without an error, but msdb has no record of a backup",
+                 database, call->native ? "BACKUP" : "the procedure");
 }
 
 static void
-s_judge (Btsmark__BackupDone *done, const bm_sql_result_t *result, bm_status_t status,
-         const bm_error_t *error, bool cancelled)
+s_judge (const bm_backup_t *self, bm_sql_t *sql, const s_call_t *call, Btsmark__BackupDone *done)
 {
-    const bm_sql_message_t *cause = result ? bm_sql_result_cause (result) : NULL;
-    bm_error_t why = *error;
-    bool unrecorded = result && bm_sql_result_message (result, 3009) != NULL;
+    bm_error_t why = {0};
     if (done->row) {
-        done->status = cause || status != BM_OK ? BTSMARK__BACKUP_STATUS__BACKUP_OK_WITH_WARNINGS
-                                                : BTSMARK__BACKUP_STATUS__BACKUP_OK;
+        bool told = call->status != BM_OK || done->row->from_header ||
+                    (call->result && bm_sql_result_cause (call->result));
+        if (done->row->from_header)
+            bm_fail (&why, BM_WARNINGS,
+                     "msdb has no record of the backup of %s; the header of %s proves it",
+                     done->database, call->file);
+        done->fault = bm_answer_fault (&why);
+        done->status = told ? BTSMARK__BACKUP_STATUS__BACKUP_OK_WITH_WARNINGS
+                            : BTSMARK__BACKUP_STATUS__BACKUP_OK;
+        if (self->instance->files != BM_FILES_SQL)
+            done->file_bytes = s_measure (self, sql, done->row);
         return;
     }
-    if (cancelled) {
+    if (call->cancelled) {
         done->status = BTSMARK__BACKUP_STATUS__BACKUP_CANCELLED;
         bm_fail (&why, BM_BACKUP_CANCELLED, "the backup of %s was cancelled", done->database);
-    } else if (unrecorded) {
-        done->status = BTSMARK__BACKUP_STATUS__BACKUP_UNKNOWN;
-        bm_fail (&why, BM_BACKUP_FAILED,
-                 "SQL Server finished the backup of %s but could not record it in "
-                 "msdb (3009)",
-                 done->database);
     } else {
         done->status = BTSMARK__BACKUP_STATUS__BACKUP_FAILED;
-        if (cause)
-            bm_fail (&why, BM_BACKUP_FAILED, "backup of %s: %d: %s", done->database, cause->number,
-                     cause->text);
-        else if (status == BM_OK)
-            bm_fail (&why, BM_BACKUP_FAILED,
-                     "backup of %s: the procedure ended without an error, but "
-                     "msdb has no record of a backup",
-                     done->database);
+        s_explain (call, done->database, &why);
     }
+    s_name_partial (self, sql, call, &why);
     done->fault = bm_answer_fault (&why);
 }
 
@@ -226,31 +342,32 @@ static void
 s_take (const bm_backup_t *self, bm_sql_t *sql, const Btsmark__Backup *order,
         const s_before_t *before, Btsmark__BackupDone *done)
 {
-    bm_error_t error = {0}, asking = {0};
-    bm_sql_result_t *result = NULL;
+    bm_error_t asking = {0};
+    s_call_t call = {0};
+    if (s_plan (self, order, before->server, &call, &asking) != BM_OK) {
+        done->fault = bm_answer_fault (&asking);
+        return;
+    }
     self->hands.started (self->hands.argument);
-    bm_status_t status = s_call (self, sql, order, &result, &error);
-    bool cancelled = self->hands.interrupted (self->hands.argument);
+    s_run (self, sql, order, &call);
+    call.cancelled = self->hands.interrupted (self->hands.argument);
     self->hands.calm (self->hands.argument);
-    if (result)
-        bm_wire_messages (bm_sql_result_messages (result), &done->messages, &done->n_messages);
-    const char *location = result ? bm_sql_result_output (result, "@BackupLocation") : NULL;
-    char *expected = bm_names_backup_file (before->server, order->database,
-                                           order->type == BTSMARK__SET_TYPE__FULL, order->sequence);
+    if (call.result)
+        bm_wire_messages (bm_sql_result_messages (call.result), &done->messages, &done->n_messages);
     if (!bm_sql_alive (sql))
-        sql = s_reconnect (self, before, cancelled, &asking);
-    if (sql)
-        s_find_row (sql, order, before, location && *location ? location : expected, &done->row,
-                    &asking);
+        sql = s_reconnect (self, before, call.cancelled, &asking);
+    if (sql && s_find_row (sql, order, before, call.name ? call.name : call.file, &done->row,
+                           &asking) == BM_OK)
+        s_ask_header (sql, order, before, &call, done, &asking);
     if (asking.status != BM_OK) {
         done->status = BTSMARK__BACKUP_STATUS__BACKUP_UNKNOWN;
         done->fault = bm_answer_fault (&asking);
     } else
-        s_judge (done, result, status, &error, cancelled);
-    if (sql)
-        s_measure (self, sql, done);
-    free (expected);
-    bm_sql_result_destroy (&result);
+        s_judge (self, sql, &call, done);
+    bm_sql_result_destroy (&call.result);
+    bm_native_destroy (&call.native);
+    free (call.name);
+    free (call.file);
 }
 
 Btsmark__BackupDone *

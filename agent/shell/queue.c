@@ -7,6 +7,7 @@
 
 #include "agent/shell/backup.h"
 #include "agent/shell/instance.h"
+#include "agent/shell/native.h"
 #include "agent/shell/path.h"
 #include "agent/shell/prepare.h"
 #include "common/clock.h"
@@ -218,14 +219,23 @@ s_pump (bm_queue_t *self)
 static bm_status_t
 s_check (const Btsmark__Backup *order, bm_error_t *error)
 {
-    if (order->method == BTSMARK__METHOD__NATIVE)
-        return bm_fail (error, BM_PROTOCOL,
-                        "method native comes with a later version; use method = procedure");
     if (order->type != BTSMARK__SET_TYPE__FULL && order->type != BTSMARK__SET_TYPE__LOG)
         return bm_fail (error, BM_PROTOCOL, "a backup is full or log");
     if (!*order->database || !bm_path_mark_ok (order->sequence))
         return bm_fail (error, BM_PROTOCOL,
                         "a backup needs a database and a sequence of letters, digits and _");
+    return BM_OK;
+}
+
+static bm_status_t
+s_check_method (const Btsmark__Backup *order, const char *path, bm_error_t *error)
+{
+    if (order->method == BTSMARK__METHOD__NATIVE)
+        return bm_native_check (order->native, path, error);
+    if (bm_path_is_url (path))
+        return bm_fail (error, BM_PROTOCOL,
+                        "BizTalk's procedures back up to disk, not to %s: take method = native",
+                        path);
     return BM_OK;
 }
 
@@ -241,6 +251,11 @@ bm_queue_add (bm_queue_t *self, bm_instance_t *instance, bm_operation_t *operati
     char *path = bm_prepare_path (instance->config, order->path, &error);
     if (!path) {
         bm_agent_refuse (self->agent, operation, BTSMARK__REFUSED__WHY__PATH_NOT_ALLOWED, &error);
+        return;
+    }
+    if (s_check_method (order, path, &error) != BM_OK) {
+        bm_agent_refuse (self->agent, operation, BTSMARK__REFUSED__WHY__BAD_REQUEST, &error);
+        free (path);
         return;
     }
     s_item_t *item = bm_alloc (sizeof *item);

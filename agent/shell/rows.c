@@ -24,7 +24,15 @@ bm_rows_select (void)
            " CONVERT (nvarchar(36), b.family_guid) AS family, b.user_name, b.is_copy_only,"
            " b.has_backup_checksums, b.recovery_model"
            " FROM msdb.dbo.backupset b"
-           " JOIN msdb.dbo.backupmediafamily m ON m.media_set_id = b.media_set_id ";
+           /*  Others are copies of MIRROR TO. */
+           " JOIN msdb.dbo.backupmediafamily m ON m.media_set_id = b.media_set_id AND m.mirror = "
+           "0 ";
+}
+
+const char *
+bm_rows_order (void)
+{
+    return " ORDER BY b.backup_set_id DESC, m.family_sequence_number;";
 }
 
 int
@@ -60,11 +68,9 @@ s_read_texts (Btsmark__BackupRow *self, const bm_sql_result_t *result, int set, 
         bm_answer_text (fields[i].field, bm_sql_result_text (result, set, row, fields[i].column));
 }
 
-Btsmark__BackupRow *
-bm_rows_read (const bm_sql_result_t *result, int set, size_t row)
+static Btsmark__BackupRow *
+s_read (const bm_sql_result_t *result, int set, size_t row)
 {
-    if (set < 0 || row >= bm_sql_result_rows (result, set))
-        return NULL;
     Btsmark__BackupRow *self = bm_alloc (sizeof *self);
     btsmark__backup_row__init (self);
     s_read_texts (self, result, set, row);
@@ -79,6 +85,34 @@ bm_rows_read (const bm_sql_result_t *result, int set, size_t row)
     self->copy_only = bm_sql_result_int (result, set, row, "is_copy_only", 0) != 0;
     self->has_checksums = bm_sql_result_int (result, set, row, "has_backup_checksums", 0) != 0;
     return self;
+}
+
+/*  A stripe more. `devices` is only used when there are several. */
+static void
+s_add_device (Btsmark__BackupRow *row, const char *device)
+{
+    if (row->n_devices == 0)
+        bm_answer_add_text (&row->devices, &row->n_devices, row->device);
+    bm_answer_add_text (&row->devices, &row->n_devices, device);
+}
+
+Btsmark__BackupRow **
+bm_rows_read (const bm_sql_result_t *result, int set, size_t limit, size_t *count)
+{
+    size_t rows = set < 0 ? 0 : bm_sql_result_rows (result, set);
+    Btsmark__BackupRow **list = bm_alloc ((rows + 1) * sizeof *list);
+    *count = 0;
+    for (size_t i = 0; i < rows; i++) {
+        int64_t id = bm_sql_result_int (result, set, i, "backup_set_id", 0);
+        const char *device = bm_sql_result_text (result, set, i, "physical_device_name");
+        if (*count > 0 && list[*count - 1]->backup_set_id == id)
+            s_add_device (list[*count - 1], device ? device : "");
+        else if (*count == limit)
+            break;
+        else
+            list[(*count)++] = s_read (result, set, i);
+    }
+    return list;
 }
 
 bool

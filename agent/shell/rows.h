@@ -7,14 +7,18 @@
 #include "common/sql.h"
 #include "common/wire.h"
 
-/*  "SELECT ..." of backupset joined with its device; the caller adds WHERE (aliases b and m) and ORDER BY. */
+/*  "SELECT ..." of backupset joined with its devices; the caller adds WHERE (aliases b and m), and then the order: the
+ *  newest backup first, its stripes in order. */
 const char *bm_rows_select (void);
-/*  One row of such a result, or NULL when the columns are not there. */
-Btsmark__BackupRow *bm_rows_read (const bm_sql_result_t *result, int set, size_t row);
+const char *bm_rows_order (void);
+/*  The backups of such a result, each once with all its devices: at most `limit`, as many as *count tells. Caller frees the
+ *  list and each row. */
+Btsmark__BackupRow **
+bm_rows_read (const bm_sql_result_t *result, int set, size_t limit, size_t *count);
 /*  The result set that bm_rows_select gave, or -1. */
 int bm_rows_find (const bm_sql_result_t *result);
 
-/*  Whether the row's device is this file: the whole path, or when `file` is only a name, the path's end. */
+/*  Whether the row's (first) device is this file: the whole path, or when `file` is only a name, the path's end. */
 bool bm_rows_is_file (const Btsmark__BackupRow *row, const char *file);
 
 /*  "N'a', N'b'" for an IN list. Caller frees. */

@@ -202,21 +202,17 @@ s_read_backups (const bm_settle_t *self, const Btsmark__Settle *order, size_t ro
     char *since = bm_names_literal (order->since);
     char *batch = bm_format (
         "%s WHERE b.database_name = @name AND b.is_copy_only = 0 AND b.type IN ('D', 'L')"
-        " AND b.backup_finish_date >= %s%s%s ORDER BY b.backup_set_id DESC;",
+        " AND b.backup_finish_date >= %s%s%s%s",
         bm_rows_select (), *order->since ? "CONVERT (datetime, " : "", *order->since ? since : "",
-        *order->since ? ", 121)" : "DATEADD (day, -7, GETDATE ())");
+        *order->since ? ", 121)" : "DATEADD (day, -7, GETDATE ())", bm_rows_order ());
     bm_status_t status = s_run (self->sql, batch, one->name, &result, error);
     int set = result ? bm_rows_find (result) : -1;
+    one->backups = bm_rows_read (result, status == BM_OK ? set : -1, room, &one->n_backups);
     size_t rows = status == BM_OK && set >= 0 ? bm_sql_result_rows (result, set) : 0;
-    if (rows > room) {
-        bm_log_warning ("settling on %s: %s has %zu backups since %s; the newest %zu are told",
-                        self->instance, one->name, rows, *order->since ? order->since : "7 days",
-                        room);
-        rows = room;
-    }
-    one->backups = bm_alloc ((rows + 1) * sizeof *one->backups);
-    for (size_t i = 0; i < rows; i++)
-        one->backups[one->n_backups++] = bm_rows_read (result, set, i);
+    if (rows > room && one->n_backups == room)
+        bm_log_warning (
+            "settling on %s: %s has more than %zu backups since %s; the newest are told",
+            self->instance, one->name, room, *order->since ? order->since : "7 days");
     bm_sql_result_destroy (&result);
     free (batch);
     free (since);
