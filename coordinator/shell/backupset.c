@@ -183,6 +183,10 @@ s_order (job_t *job)
     backup.compress = work->settings->compression && !place->is_sso;
     backup.has_compression_parameter = place->has_compression_parameter;
     backup.context = (char *)work->context;
+    Btsmark__NativeOptions native = BTSMARK__NATIVE_OPTIONS__INIT;
+    bm_native_settings_put (&work->settings->native, &native);
+    if (work->settings->method == BM_METHOD_NATIVE)
+        backup.native = &native;
     envelope.body_case = BTSMARK__ENVELOPE__BODY_BACKUP;
     envelope.backup = &backup;
     bm_delivery_t how = {.valid_ms = BACKUP_VALID_MS,

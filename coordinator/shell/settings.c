@@ -177,7 +177,7 @@ s_is_absolute (const char *path)
     return *path == '\0' || *path == '/' || strncmp (path, "\\\\", 2) == 0 ||
            (isalpha ((unsigned char)path[0]) && path[1] == ':' &&
             (path[2] == '\\' || path[2] == '/')) ||
-           strncmp (path, "https://", 8) == 0;
+           strncmp (path, "https://", 8) == 0 || strncmp (path, "s3://", 5) == 0;
 }
 
 static bm_status_t
@@ -207,6 +207,8 @@ s_read_backup (bm_settings_t *self, bm_error_t *error)
                                    error);
     self->method = method ? BM_METHOD_NATIVE : BM_METHOD_PROCEDURE;
     if (!status)
+        status = bm_native_settings_read (self->config, section, method == 1, &self->native, error);
+    if (!status)
         status =
             bm_config_text (self->config, section, "mark-prefix", "BTS", &self->mark_prefix, error);
     if (!status)
@@ -223,6 +225,9 @@ s_read_backup (bm_settings_t *self, bm_error_t *error)
     if (!*self->mark_prefix || bm_names_mark (self->mark_prefix, 0, 0, mark, &cause))
         return s_wrong (self, section, error, "mark-prefix", self->mark_prefix,
                         "1 to 8 characters, as @MarkName of BizTalk's job");
+    if (self->method == BM_METHOD_PROCEDURE && strncmp (self->path, "https://", 8) == 0)
+        return s_wrong (self, section, error, "path", self->path,
+                        "a URL goes with method = native: BizTalk's procedures back up to disk");
     return s_check_path (self, section, "path", self->path, error);
 }
 

@@ -7,6 +7,7 @@
 
 #include "common/config.h"
 #include "coordinator/core/schedule.h"
+#include "coordinator/shell/native_settings.h"
 
 typedef enum { BM_METHOD_PROCEDURE = 1, BM_METHOD_NATIVE = 2 } bm_method_t;
 typedef enum { BM_ZONE_UTC, BM_ZONE_LOCAL } bm_zone_t;
@@ -57,6 +58,7 @@ typedef struct bm_settings {
     const char *path; /* "" = each agent's own backup-path */
     bool compression;
     bm_method_t method;
+    bm_native_settings_t native;
     const char *mark_prefix;
     int keep_days; /* of adm_BackupHistory; 0 = never clear */
     bool legacy_log_shipping;
