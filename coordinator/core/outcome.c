@@ -53,9 +53,9 @@ bm_outcome_by_name (const char *name, bm_outcome_t *outcome)
 bool
 bm_outcome_good (bm_outcome_t outcome, bool accept_doubtful)
 {
-    if (outcome == BM_OUTCOME_DOUBTFUL)
+    if (outcome == BM_OUTCOME_DOUBTFUL || outcome == BM_OUTCOME_UNCHECKED)
         return accept_doubtful;
-    return !bm_outcome_retry (outcome);
+    return outcome == BM_OUTCOME_CLEAN;
 }
 
 bool

@@ -23,10 +23,11 @@ const char *bm_outcome_meaning (bm_outcome_t outcome); /* a sentence for people 
 /*  False when there is no such name; *outcome is then left alone. */
 bool bm_outcome_by_name (const char *name, bm_outcome_t *outcome);
 
-/*  Whether a log set with such a mark may be called complete: clean and unchecked, and doubtful where
- *  the policy `doubtful = warn` accepts it. */
+/*  Whether a log set with such a mark may be called complete: clean, and doubtful and unchecked where the
+ *  policy `doubtful = warn` accepts what nobody vouches for. */
 bool bm_outcome_good (bm_outcome_t outcome, bool accept_doubtful);
-/*  Whether another round should be tried: everything but clean and unchecked. */
+/*  Whether another round may bring a better mark: everything but clean and unchecked (what kept the check from running
+ *  says whether it would the next time). */
 bool bm_outcome_retry (bm_outcome_t outcome);
 /*  Whether the mark may stand in some database: such a name is never forgotten. */
 bool bm_outcome_may_stand (bm_outcome_t outcome);

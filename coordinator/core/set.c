@@ -56,7 +56,8 @@ static const struct {
     [BM_OUTCOME_UNPROVEN] = {BM_MARK_MISSING, "a database does not show the mark"},
     [BM_OUTCOME_UNKNOWN] = {BM_IN_DOUBT, "an instance could not be asked for the mark"},
     [BM_OUTCOME_DOUBTFUL] = {BM_MARK_DOUBTFUL, "the mark is doubtful"},
-    [BM_OUTCOME_UNCHECKED] = {BM_OK, "every database has its backup with the mark in it"},
+    [BM_OUTCOME_UNCHECKED] = {BM_MARK_DOUBTFUL,
+                              "the mark is unchecked: the in-flight check did not run"},
     [BM_OUTCOME_CLEAN] = {BM_OK, "every database has its backup with the mark in it"},
 };
 
@@ -110,9 +111,11 @@ s_judge_mark (bm_set_verdict_t verdict, bm_outcome_t outcome, const bm_set_datab
             return s_incomplete (BM_MARK_MISSING, "the mark is not within a database's log backup",
                                  at);
     }
-    if (outcome == BM_OUTCOME_DOUBTFUL) {
+    if (outcome == BM_OUTCOME_DOUBTFUL || outcome == BM_OUTCOME_UNCHECKED) {
         verdict.warn = true;
-        verdict.reason = "the mark is doubtful, and the policy accepts it";
+        verdict.reason = outcome == BM_OUTCOME_DOUBTFUL
+                             ? "the mark is doubtful, and the policy accepts it"
+                             : "the mark is unchecked, and the policy accepts it";
         verdict.database = SIZE_MAX;
     } else if (!verdict.warn)
         verdict.reason = s_marks[outcome].reason;

@@ -50,8 +50,8 @@ typedef struct bm_set_verdict {
 } bm_set_verdict_t;
 
 /*  outcome is looked at for a log set only. BACKING_UP while a database is pending; COMPLETE when every
- *  database has its backup and its row and, for a log set, the mark is good (doubtful only with
- *  accept_doubtful) and its LSN lies within [first_lsn, last_lsn) of every database's log backup. */
+ *  database has its backup and its row and, for a log set, the mark is good (doubtful and unchecked
+ *  only with accept_doubtful) and its LSN lies within [first_lsn, last_lsn) of every database's log backup. */
 bm_set_verdict_t bm_set_judge (bm_set_type_t type, bm_outcome_t outcome, bool accept_doubtful,
                                const bm_set_database_t *databases, size_t n);
 

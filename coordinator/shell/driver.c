@@ -9,8 +9,8 @@
 #include "coordinator/shell/translate.h"
 
 /*  An agent whose COMMIT is not over at its deadline answers UNKNOWN at that very moment, with what SQL Server has said so
- *  far: the slack lets that answer arrive. */
-enum { CLOCK_SLACK_US = 2000000, COMMIT_SLACK_MS = 500, MESSAGE_MARK_DROPPED = 3923 };
+ *  far, and one that could not read its sample in time says so: the slack lets that answer arrive. */
+enum { CLOCK_SLACK_US = 2000000, ANSWER_SLACK_MS = 500, MESSAGE_MARK_DROPPED = 3923 };
 
 typedef struct driver driver_t;
 
@@ -24,6 +24,7 @@ typedef struct member {
     Btsmark__FenceIdentity *identities;
     size_t fence_count;
     int64_t transaction_id;
+    bool sampled; /* L1 ran */
 } member_t;
 
 struct driver {
@@ -32,6 +33,7 @@ struct driver {
     bm_driver_out_t *out;
     bm_round_t *round;
     bm_actions_t *actions;
+    bm_inflight_t *inflight;
     member_t *members;
     bool finished, stop_told, lock_told;
     bool tell_journaled, journal_ok, tell_lock_lost;
@@ -143,6 +145,8 @@ s_send_sample (member_t *member)
     Btsmark__Sample sample = BTSMARK__SAMPLE__INIT;
     sample.instance = s_instance (self, member->index)->name;
     sample.databases = s_names (self, member->index, false, &sample.n_databases);
+    /*  It looks again while something is in flight, and leaves the last quarter for its answer. */
+    sample.patience_ms = (uint32_t)(self->work->settings->sample_deadline_ms * 3 / 4);
     envelope.sample = &sample;
     s_give (member, &envelope, BTSMARK__ENVELOPE__BODY_SAMPLE, BM_ACTION_SEND_SAMPLE,
             self->work->settings->sample_deadline_ms);
@@ -161,11 +165,14 @@ s_send_commit (member_t *member)
     commit.deadline_ms = (uint32_t)self->work->settings->commit_deadline_ms;
     commit.n_fences = member->fence_count;
     commit.fences = s_fences (member);
+    commit.check = member->sampled;
+    commit.databases = s_names (self, member->index, false, &commit.n_databases);
     envelope.commit = &commit;
     if (!self->first_commit_us)
         self->first_commit_us = bm_clock_mono_us ();
     s_give (member, &envelope, BTSMARK__ENVELOPE__BODY_COMMIT, BM_ACTION_SEND_COMMIT,
             self->work->settings->commit_deadline_ms);
+    free (commit.databases);
     free (commit.fences);
 }
 
@@ -374,13 +381,60 @@ s_read_proof (driver_t *self, const member_t *member, const Btsmark__Proof *proo
     free (seen);
 }
 
+/*  Why the first instance's sample did not run is what the administrator has to see to. */
+static void
+s_unchecked (driver_t *self, const member_t *member, const Btsmark__Fault *fault)
+{
+    if (self->out->unchecked.status != BM_OK)
+        return;
+    if (bm_translate_fault (fault, &self->out->unchecked) == BM_OK)
+        bm_fail (&self->out->unchecked, BM_SQL_FAILED, "the in-flight check did not run");
+    bm_error_wrap (&self->out->unchecked, "%s", s_where (self, member->index));
+}
+
+static void
+s_read_sampled (driver_t *self, member_t *member, const Btsmark__Sampled *sampled,
+                bm_event_t *event)
+{
+    bm_inflight_sample_t sample;
+    bm_translate_sample (sampled->ran, sampled->counts, sampled->in_flight, sampled->n_in_flight,
+                         sampled->fault ? sampled->fault->text : NULL, &sample);
+    bm_inflight_before (self->inflight, member->index, &sample);
+    event->kind = BM_EVENT_SAMPLED;
+    event->ok = member->sampled = sample.ran;
+    event->in_flight = bm_inflight_finding (self->inflight, member->index).flags != 0;
+    if (!sample.ran)
+        s_unchecked (self, member, sampled->fault);
+    bm_translate_sample_clear (&sample);
+}
+
+/*  L2 was asked for only where L1 ran, and can be there only behind a COMMIT that is done. */
+static void
+s_read_second (driver_t *self, const member_t *member, const Btsmark__Committed *committed,
+               bm_event_t *event)
+{
+    bool done = event->commit == BM_COMMIT_DONE;
+    bm_inflight_sample_t sample;
+    bm_translate_sample (done && committed->sample_ran, committed->counts, committed->in_flight,
+                         committed->n_in_flight,
+                         done && committed->fault ? committed->fault->text
+                                                  : "its COMMIT was not answered as done, so what "
+                                                    "was in flight behind it is not known",
+                         &sample);
+    event->ok = member->sampled && sample.ran;
+    if (member->sampled)
+        bm_inflight_after (self->inflight, member->index, &sample);
+    event->in_flight = bm_inflight_finding (self->inflight, member->index).flags != 0;
+    bm_translate_sample_clear (&sample);
+}
+
 static void
 s_read_committed (driver_t *self, const member_t *member, const Btsmark__Committed *committed,
                   bm_event_t *event, bm_error_t *why)
 {
     event->kind = BM_EVENT_COMMITTED;
     event->commit = bm_translate_commit (committed->answer);
-    event->ok = committed->sample_ran;
+    s_read_second (self, member, committed, event);
     event->mark_dropped =
         bm_translate_has_message (committed->messages, committed->n_messages, MESSAGE_MARK_DROPPED);
     bm_translate_fault (committed->fault, why);
@@ -411,8 +465,7 @@ s_read_answer (member_t *member, const Btsmark__Envelope *answer, bm_event_t *ev
             bm_translate_fault (answer->marked->fault, why);
             return member->order == BM_ACTION_SEND_MARK;
         case BTSMARK__ENVELOPE__BODY_SAMPLED:
-            event->kind = BM_EVENT_SAMPLED;
-            event->ok = answer->sampled->ran;
+            s_read_sampled (self, member, answer->sampled, event);
             return member->order == BM_ACTION_SEND_SAMPLE;
         case BTSMARK__ENVELOPE__BODY_COMMITTED:
             s_read_committed (self, member, answer->committed, event, why);
@@ -553,21 +606,36 @@ s_measure (driver_t *self)
     out->fences = s_fences_stood (self);
 }
 
+/*  Of a mark that stands and is not clean: what the check found, or why it found nothing. */
+static void
+s_explain (driver_t *self, bm_outcome_t outcome)
+{
+    bm_driver_out_t *out = self->out;
+    const bm_round_result_t *result = bm_round_result (self->round);
+    bool open = outcome == BM_OUTCOME_DOUBTFUL || outcome == BM_OUTCOME_UNCHECKED;
+    char *found = open ? bm_inflight_text (self->inflight) : NULL;
+    free (out->reason);
+    json_decref (out->in_flight);
+    out->reason = bm_format ("%s%s%s", result->reason ? result->reason : "", found ? ": " : "",
+                             found ? found : "");
+    out->in_flight = bm_report_in_flight_json (self->inflight);
+    free (found);
+}
+
 static void
 s_journal_outcome (driver_t *self, bm_outcome_t outcome)
 {
     bm_work_t *work = self->work;
-    const bm_round_result_t *result = bm_round_result (self->round);
     bm_error_t error = {0};
     s_measure (self);
+    s_explain (self, outcome);
     for (size_t i = 0; i < work->topology->place_count; i++)
         if (self->out->proofs[i].mark &&
             bm_catalogue_proof_put (work->catalogue, &self->out->proofs[i], &error) != BM_OK)
             bm_report_fail (work->report, &error);
     if (bm_catalogue_round_outcome (work->catalogue, work->run, self->in->number, self->in->mark,
-                                    self->in->set_id, outcome, self->out->fences,
-                                    result->reason ? result->reason : "", self->out->window_us,
-                                    self->out->fence_ms, &error) != BM_OK)
+                                    self->in->set_id, outcome, self->out->fences, self->out->reason,
+                                    self->out->window_us, self->out->fence_ms, &error) != BM_OK)
         bm_report_fail (work->report, &error);
 }
 
@@ -750,8 +818,8 @@ s_configure (const bm_work_t *work, bm_round_config_t *config)
     config->prepare_ms = settings->prepare_deadline_ms;
     config->fence_ms = settings->fence_deadline_ms;
     config->mark_ms = settings->mark_deadline_ms;
-    config->sample_ms = settings->sample_deadline_ms;
-    config->commit_ms = settings->commit_deadline_ms + COMMIT_SLACK_MS;
+    config->sample_ms = settings->sample_deadline_ms + ANSWER_SLACK_MS;
+    config->commit_ms = settings->commit_deadline_ms + ANSWER_SLACK_MS;
     config->release_ms = settings->release_deadline_ms;
     config->prove_ms = settings->prove_deadline_ms;
     config->lease_ms = settings->lease_ms;
@@ -770,6 +838,11 @@ bm_driver_round (bm_work_t *work, const bm_driver_in_t *in, bm_driver_out_t *out
     if (!self.round)
         return error->status;
     self.actions = bm_actions_new (config.instances);
+    const char **names = bm_alloc (config.instances * sizeof *names);
+    for (size_t i = 0; i < config.instances; i++)
+        names[i] = s_where (&self, i);
+    self.inflight = bm_inflight_new (names, config.instances);
+    free (names);
     self.members = bm_alloc (config.instances * sizeof *self.members);
     for (size_t i = 0; i < config.instances; i++)
         self.members[i] = (member_t){.driver = &self, .index = i};
@@ -778,11 +851,12 @@ bm_driver_round (bm_work_t *work, const bm_driver_in_t *in, bm_driver_out_t *out
     const bm_round_result_t *result = bm_round_result (self.round);
     s_measure (&self);
     out->outcome = result->outcome;
-    out->reason = bm_strdup (result->reason ? result->reason : "");
+    s_explain (&self, result->outcome);
     out->cause = result->cause;
     out->commit_sent = result->commit_sent;
     out->mark_dropped = result->mark_dropped;
     s_members_destroy (&self);
+    bm_inflight_destroy (&self.inflight);
     bm_actions_destroy (&self.actions);
     bm_round_destroy (&self.round);
     return BM_OK;
@@ -795,6 +869,7 @@ bm_driver_out_clear (bm_driver_out_t *out)
         bm_mark_proof_clear (&out->proofs[i]);
     free (out->proofs);
     free (out->reason);
+    json_decref (out->in_flight);
     *out = (bm_driver_out_t){0};
 }
 

@@ -5,6 +5,7 @@
 #ifndef BM_DRIVER_H
 #define BM_DRIVER_H
 
+#include <jansson.h>
 #include "common/names.h"
 #include "coordinator/core/round.h"
 #include "coordinator/shell/work.h"
@@ -17,7 +18,10 @@ typedef struct bm_driver_in {
 
 typedef struct bm_driver_out {
     bm_outcome_t outcome;
-    char *reason;
+    char *reason;      /* with what the in-flight check found */
+    json_t *in_flight; /* the same for programs: an array; NULL when nothing was found */
+    bm_error_t
+        unchecked; /* why the in-flight check did not run on the first instance; BM_OK when it did */
     bm_error_t cause; /* BM_OK when nothing went wrong */
     bool commit_sent;
     bool mark_dropped; /* 3923 somewhere */

@@ -33,11 +33,13 @@ s_set_destroy (bm_report_set_t *set)
     for (size_t i = 0; i < set->attempt_count; i++) {
         free (set->attempts[i].mark);
         free (set->attempts[i].reason);
+        json_decref (set->attempts[i].in_flight);
     }
     free (set->databases);
     free (set->attempts);
     free (set->mark);
     free (set->reason);
+    json_decref (set->in_flight);
     free (set);
 }
 
@@ -135,11 +137,11 @@ bm_report_set_add (bm_report_t *self, int64_t set_id, bm_set_type_t type, size_t
 
 void
 bm_report_attempt_add (bm_report_set_t *set, const char *mark, bm_outcome_t outcome,
-                       const char *reason)
+                       const char *reason, json_t *in_flight)
 {
     set->attempts = bm_realloc (set->attempts, (set->attempt_count + 1) * sizeof *set->attempts);
-    set->attempts[set->attempt_count++] =
-        (bm_report_attempt_t){bm_strdup (mark), outcome, bm_strdup (reason ? reason : "")};
+    set->attempts[set->attempt_count++] = (bm_report_attempt_t){
+        bm_strdup (mark), outcome, bm_strdup (reason ? reason : ""), json_incref (in_flight)};
 }
 
 int
@@ -221,6 +223,62 @@ s_json_database (const bm_report_database_t *it)
 }
 
 static json_t *
+s_json_branches (const bm_inflight_finding_t *finding, int at)
+{
+    json_t *array = json_array ();
+    for (size_t i = 0; i < finding->kept[at]; i++) {
+        const bm_inflight_branch_t *it = &finding->branches[at][i];
+        json_t *databases = json_array ();
+        for (size_t k = 0; k < it->database_count; k++)
+            json_array_append_new (databases, json_string (it->databases[k]));
+        json_array_append_new (array,
+                               json_pack ("{s:o, s:I, s:s, s:o}", "unit_of_work",
+                                          it->unit_of_work && it->unit_of_work[0]
+                                              ? json_string (it->unit_of_work)
+                                              : json_null (),
+                                          "transaction_id", (json_int_t)it->transaction_id, "state",
+                                          bm_inflight_state (it), "databases", databases));
+    }
+    return array;
+}
+
+json_t *
+bm_report_in_flight_json (const bm_inflight_t *inflight)
+{
+    json_t *array = json_array ();
+    for (size_t i = 0; i < bm_inflight_count (inflight); i++) {
+        bm_inflight_finding_t it = bm_inflight_finding (inflight, i);
+        if (!it.flags && !it.why_not)
+            continue;
+        json_array_append_new (
+            array, json_pack ("{s:s, s:o, s:I, s:I, s:b, s:i, s:i, s:o, s:o}", "instance",
+                              it.instance, "not_run", s_json_text (it.why_not), "prepared_between",
+                              (json_int_t)it.prepares, "committed_between", (json_int_t)it.commits,
+                              "counts_reset", (it.flags & BM_INFLIGHT_RESET) != 0, "listed_before",
+                              (int)it.listed[0], "listed_after", (int)it.listed[1], "before",
+                              s_json_branches (&it, 0), "after", s_json_branches (&it, 1)));
+    }
+    if (json_array_size (array) > 0)
+        return array;
+    json_decref (array);
+    return NULL;
+}
+
+static json_t *
+s_json_found (json_t *in_flight)
+{
+    return in_flight ? json_incref (in_flight) : json_array ();
+}
+
+static json_t *
+s_json_attempt (const bm_report_attempt_t *it)
+{
+    return json_pack ("{s:s, s:s, s:s, s:o}", "mark", it->mark, "outcome",
+                      bm_outcome_name (it->outcome), "reason", it->reason, "in_flight",
+                      s_json_found (it->in_flight));
+}
+
+static json_t *
 s_json_set (const bm_report_set_t *set)
 {
     json_t *object = json_object ();
@@ -230,14 +288,14 @@ s_json_set (const bm_report_set_t *set)
     json_object_set_new (object, "outcome",
                          set->has_outcome ? json_string (bm_outcome_name (set->outcome))
                                           : json_null ());
+    json_object_set_new (object, "reason", s_json_text (set->reason));
+    json_object_set_new (object, "in_flight", s_json_found (set->in_flight));
     json_object_set_new (object, "complete", json_boolean (set->complete));
     json_object_set_new (object, "window_us", s_json_number (set->window_us));
     json_object_set_new (object, "fence_ms", s_json_number (set->fence_ms));
     json_t *attempts = json_array ();
     for (size_t i = 0; i < set->attempt_count; i++)
-        json_array_append_new (attempts,
-                               json_pack ("{s:s, s:s}", "mark", set->attempts[i].mark, "outcome",
-                                          bm_outcome_name (set->attempts[i].outcome)));
+        json_array_append_new (attempts, s_json_attempt (&set->attempts[i]));
     json_object_set_new (object, "attempts", attempts);
     json_t *databases = json_array ();
     for (size_t i = 0; i < set->database_count; i++)
@@ -370,7 +428,7 @@ s_text_set (const bm_report_set_t *set, FILE *to)
             s_wrapped (to, "       ", bm_outcome_meaning (set->outcome));
         } else
             fputs ("  no mark was placed\n", to);
-        if (bm_outcome_retry (set->outcome) && set->reason && set->reason[0])
+        if (set->outcome != BM_OUTCOME_CLEAN && set->reason && set->reason[0])
             s_wrapped (to, "       ", set->reason);
         for (size_t i = 0; i < set->attempt_count; i++)
             fprintf (to, "  other attempt %s: %s, %s\n", set->attempts[i].mark,

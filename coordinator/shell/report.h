@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include "common/sql.h"
+#include "coordinator/core/inflight.h"
 #include "coordinator/core/outcome.h"
 #include "coordinator/core/set.h"
 
@@ -26,6 +27,7 @@ typedef struct bm_report_attempt {
     char *mark;
     bm_outcome_t outcome;
     char *reason;
+    json_t *in_flight;
 } bm_report_attempt_t;
 
 typedef struct bm_report_set {
@@ -34,7 +36,8 @@ typedef struct bm_report_set {
     char *mark; /* NULL = none was placed */
     bool has_outcome;
     bm_outcome_t outcome;
-    char *reason; /* of the outcome, for people */
+    char *reason;      /* of the outcome, for people */
+    json_t *in_flight; /* what the in-flight check found; NULL = nothing */
     bool complete;
     int64_t window_us, fence_ms; /* -1 = none */
     bm_report_attempt_t *
@@ -73,13 +76,17 @@ void bm_report_fail (bm_report_t *self, const bm_error_t *error);
 /*  A set with room for so many databases; owned by the report. */
 bm_report_set_t *
 bm_report_set_add (bm_report_t *self, int64_t set_id, bm_set_type_t type, size_t databases);
+/*  Takes a reference to in_flight, which may be NULL. */
 void bm_report_attempt_add (bm_report_set_t *set, const char *mark, bm_outcome_t outcome,
-                            const char *reason);
+                            const char *reason, json_t *in_flight);
 
 int bm_report_exit_code (const bm_report_t *self);
 /*  The object of `--json`; the caller decrefs. */
 json_t *bm_report_json (const bm_report_t *self);
 void bm_report_text (const bm_report_t *self, FILE *to);
+
+/*  What the in-flight check found as a JSON array, an object for each instance; NULL when it found nothing. */
+json_t *bm_report_in_flight_json (const bm_inflight_t *inflight);
 
 /*  SQL Server's messages as a JSON array; NULL gives an empty one. */
 json_t *bm_report_messages_json (const bm_sql_messages_t *messages);

@@ -9,13 +9,22 @@
 
 enum { RETRY_MAX_MS = 60000 };
 
+/*  The views could not be read in time; a right that is missing will be missing in the next round too. */
+static bool
+s_may_run_next (const bm_error_t *unchecked)
+{
+    return unchecked->status == BM_SQL_TIMEOUT || unchecked->status == BM_SQL_LOST ||
+           unchecked->status == BM_UNREACHABLE;
+}
+
 /*  Whether another round can bring what this one did not. What needs a person, or has had its time already, is not
  *  tried again within seconds. */
 static bool
 s_worth_another (bm_run_t *self, const bm_driver_out_t *out)
 {
-    if (!bm_outcome_retry (out->outcome) || bm_stop_requested (self->work.stop) ||
-        !bm_work_probe (&self->work, true))
+    bool better = bm_outcome_retry (out->outcome) ||
+                  (out->outcome == BM_OUTCOME_UNCHECKED && s_may_run_next (&out->unchecked));
+    if (!better || bm_stop_requested (self->work.stop) || !bm_work_probe (&self->work, true))
         return false;
     if (out->mark_dropped)
         return false; /* its log comes first */
@@ -76,7 +85,7 @@ s_keep_better (marked_t *best, bm_report_set_t *set, const char *mark, bm_driver
     const char *other_mark = better ? best->mark : mark;
     const bm_driver_out_t *other = better ? &best->out : out;
     if ((best->any || !better) && bm_outcome_may_stand (other->outcome))
-        bm_report_attempt_add (set, other_mark, other->outcome, other->reason);
+        bm_report_attempt_add (set, other_mark, other->outcome, other->reason, other->in_flight);
     best->mark_dropped |= out->mark_dropped;
     if (better) {
         if (best->any)
@@ -135,16 +144,39 @@ s_rounds (bm_run_t *self, const bm_run_set_t *set, marked_t *best)
     }
 }
 
+/*  What keeps the in-flight check from running is for somebody to see to. */
+static const char *
+s_remedy (const marked_t *best)
+{
+    return best->any && best->out.outcome == BM_OUTCOME_UNCHECKED ? best->out.unchecked.remedy : "";
+}
+
 /*  SQL Server's own errors in a round mean that there is no mark, not that the management database is out of order. */
 static void
-s_fail_mark (bm_run_t *self, const bm_error_t *cause)
+s_fail_mark (bm_run_t *self, const bm_report_set_t *report, const marked_t *best)
 {
-    bm_error_t error = *cause;
-    if (cause->status == BM_SQL_FAILED || cause->status == BM_IO) {
-        bm_fail (&error, BM_NO_MARK, "no mark: %s", cause->text);
-        bm_error_remedy (&error, "%s", cause->remedy);
+    bm_error_t error = best->cause;
+    bool stands = report->outcome == BM_OUTCOME_DOUBTFUL || report->outcome == BM_OUTCOME_UNCHECKED;
+    if (stands && error.status == BM_OK) {
+        bm_fail (&error, BM_MARK_DOUBTFUL, "mark %s is %s: %s", report->mark,
+                 bm_outcome_name (report->outcome), report->reason);
+        if (*s_remedy (best))
+            bm_error_remedy (&error, "%s; or set doubtful = warn", s_remedy (best));
+    } else if (error.status == BM_SQL_FAILED || error.status == BM_IO) {
+        bm_fail (&error, BM_NO_MARK, "no mark: %s", best->cause.text);
+        bm_error_remedy (&error, "%s", best->cause.remedy);
     }
     bm_report_fail (self->work.report, &error);
+}
+
+static void
+s_warn_mark (bm_run_t *self, const bm_report_set_t *report, const marked_t *best)
+{
+    bool caused = best->cause.status != BM_OK;
+    const char *remedy = s_remedy (best);
+    bm_report_warn (self->work.report, "mark %s is %s: %s%s%s%s%s", report->mark,
+                    bm_outcome_name (report->outcome), report->reason, caused ? ": " : "",
+                    best->cause.text, *remedy ? ". What to do: " : "", remedy);
 }
 
 /*  What the rounds brought becomes the set's: in the report and in the catalogue. */
@@ -158,15 +190,14 @@ s_set_mark (bm_run_t *self, const bm_run_set_t *set, const marked_t *best, bm_er
     report->outcome = best->any ? best->out.outcome : BM_OUTCOME_NONE;
     report->mark = stands ? bm_strdup (best->mark) : NULL;
     report->reason = bm_strdup (best->any ? best->out.reason : best->cause.text);
+    report->in_flight = best->any ? json_incref (best->out.in_flight) : NULL;
     report->window_us = best->any ? best->out.window_us : -1;
     report->fence_ms = best->any ? best->out.fence_ms : -1;
     bool good = bm_outcome_good (report->outcome, self->settings->doubtful == BM_DOUBTFUL_WARN);
-    if (!good && best->cause.status != BM_OK)
-        s_fail_mark (self, &best->cause);
-    else if (good && bm_outcome_retry (report->outcome))
-        bm_report_warn (work->report, "mark %s is %s: %s%s%s", report->mark,
-                        bm_outcome_name (report->outcome), report->reason,
-                        best->cause.status == BM_OK ? "" : ": ", best->cause.text);
+    if (!good)
+        s_fail_mark (self, report, best);
+    else if (report->outcome != BM_OUTCOME_CLEAN)
+        s_warn_mark (self, report, best);
     return bm_catalogue_set_mark (work->catalogue, set->id, report->mark,
                                   stands ? report->mark : best->last, &report->outcome,
                                   report->window_us, report->fence_ms, error);

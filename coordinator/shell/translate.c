@@ -74,6 +74,12 @@ s_text (const char *text)
     return text && text[0] ? bm_strdup (text) : NULL;
 }
 
+static const char *
+s_told (const char *text)
+{
+    return text && text[0] ? text : "the in-flight check did not run";
+}
+
 void
 bm_translate_backup (const Btsmark__BackupRow *row, const char *server, const char *instance,
                      int64_t file_bytes, bm_backup_t *backup)
@@ -120,6 +126,37 @@ bm_translate_proof (const Btsmark__DatabaseProof *proof, const char *mark, const
     to->in_history = proof->in_history;
     to->lsn = s_text (proof->lsn);
     to->mark_time = s_text (proof->mark_time);
+}
+
+void
+bm_translate_sample (bool ran, const Btsmark__BranchCounts *counts,
+                     Btsmark__Branch *const *branches, size_t count, const char *why_not,
+                     bm_inflight_sample_t *sample)
+{
+    memset (sample, 0, sizeof *sample);
+    sample->ran = ran && counts;
+    sample->why_not = sample->ran ? NULL : s_told (why_not);
+    if (!sample->ran)
+        return;
+    sample->prepares = counts->prepares;
+    sample->commits = counts->commits;
+    bm_inflight_branch_t *list = bm_alloc ((count + 1) * sizeof *list);
+    for (size_t i = 0; i < count; i++)
+        list[i] = (bm_inflight_branch_t){.unit_of_work = branches[i]->unit_of_work,
+                                         .transaction_id = branches[i]->transaction_id,
+                                         .transaction_state = branches[i]->transaction_state,
+                                         .database_state = branches[i]->database_transaction_state,
+                                         .databases = (const char *const *)branches[i]->databases,
+                                         .database_count = branches[i]->n_databases};
+    sample->branches = list;
+    sample->branch_count = count;
+}
+
+void
+bm_translate_sample_clear (bm_inflight_sample_t *sample)
+{
+    free ((void *)sample->branches);
+    memset (sample, 0, sizeof *sample);
 }
 
 bm_commit_answer_t

@@ -5,6 +5,7 @@
 #define BM_TRANSLATE_H
 
 #include "common/sql.h"
+#include "coordinator/core/inflight.h"
 #include "coordinator/core/record.h"
 #include "coordinator/core/round.h"
 #include "coordinator/core/set.h"
@@ -24,6 +25,13 @@ void bm_translate_backup (const Btsmark__BackupRow *row, const char *server, con
                           int64_t file_bytes, bm_backup_t *backup);
 void bm_translate_proof (const Btsmark__DatabaseProof *proof, const char *mark, const char *server,
                          const char *instance, const char *database, bm_mark_proof_t *to);
+
+/*  A sample as the agent answered it: `ran` without counts did not run. `why_not` is what is told when it did not. All is
+ *  borrowed from the answer but the array of branches, which the caller frees with bm_translate_sample_clear. */
+void bm_translate_sample (bool ran, const Btsmark__BranchCounts *counts,
+                          Btsmark__Branch *const *branches, size_t count, const char *why_not,
+                          bm_inflight_sample_t *sample);
+void bm_translate_sample_clear (bm_inflight_sample_t *sample);
 
 bm_commit_answer_t bm_translate_commit (Btsmark__CommitAnswer answer);
 bm_database_status_t bm_translate_status (Btsmark__BackupStatus status);

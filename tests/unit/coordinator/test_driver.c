@@ -22,9 +22,18 @@ typedef struct plan {
     bool fence_fell, dropped, missing;
     bool answers_unknown;    /* to COMMIT, when its deadline is over */
     bool restarts_at_commit; /* its start id is another one from COMMIT on */
-    const char *catalogue;   /* looked at when COMMIT comes */
+    const char *no_sample;   /* why it cannot read L1 */
+    bool late_sample;        /* L1 is answered as not run, at the very end of its deadline */
+    bool no_second;          /* L2 did not run */
+    int moved;               /* by so much the counts grow between L1 and L2 */
+    int listed_before, listed_after;
+    bool counts_cleared;   /* in between */
+    const char *catalogue; /* looked at when COMMIT comes */
 
     int fences_seen, intents_at_commit;
+    uint32_t patience_ms;
+    bool check_asked;
+    size_t databases_checked;
     int64_t committed_transaction;
     uint64_t released_start;
     bool aborted;
@@ -51,6 +60,9 @@ typedef struct parts {
     Btsmark__Marked marked;
     Btsmark__Sampled sampled;
     Btsmark__Committed committed;
+    Btsmark__BranchCounts counts;
+    Btsmark__Branch branch, *branches[1];
+    char *branch_databases[1];
     Btsmark__SqlMessage message, *messages[1];
     Btsmark__Released released;
     Btsmark__ReleasedDatabase release, *releases[1];
@@ -132,6 +144,50 @@ s_intents (const char *path)
     return found;
 }
 
+static Btsmark__BranchCounts *
+s_counts (parts_t *parts, int by)
+{
+    btsmark__branch_counts__init (&parts->counts);
+    parts->counts.prepares = (uint64_t)(500 + by);
+    parts->counts.commits = (uint64_t)(400 + by);
+    return &parts->counts;
+}
+
+static Btsmark__Branch **
+s_branches (parts_t *parts)
+{
+    btsmark__branch__init (&parts->branch);
+    parts->branch.unit_of_work = (char *)"0D5E6A5C";
+    parts->branch.transaction_state = 5;
+    parts->branch_databases[0] = (char *)"BizTalkMsgBoxDb";
+    parts->branch.databases = parts->branch_databases;
+    parts->branch.n_databases = 1;
+    parts->branches[0] = &parts->branch;
+    return parts->branches;
+}
+
+static void
+s_sample (plan_t *plan, const Btsmark__Sample *order, int64_t left_ms, parts_t *parts,
+          Btsmark__Envelope *answer)
+{
+    btsmark__sampled__init (&parts->sampled);
+    plan->patience_ms = order->patience_ms;
+    plan->databases_checked = order->n_databases;
+    parts->sampled.ran = !plan->no_sample && !plan->late_sample;
+    if (plan->late_sample) {
+        poll (NULL, 0, (int)left_ms + 50); /* no event tells that time is over */
+        parts->sampled.fault = s_fault (parts, "SQL_TIMEOUT", "its views were not read in time");
+    } else if (plan->no_sample) {
+        parts->sampled.fault = s_fault (parts, "SQL_FAILED", plan->no_sample);
+        parts->sampled.fault->remedy = (char *)"GRANT VIEW SERVER STATE TO [btsmark]";
+    } else
+        parts->sampled.counts = s_counts (parts, 0);
+    parts->sampled.in_flight = s_branches (parts);
+    parts->sampled.n_in_flight = (size_t)plan->listed_before;
+    answer->body_case = BTSMARK__ENVELOPE__BODY_SAMPLED;
+    answer->sampled = &parts->sampled;
+}
+
 static void
 s_commit (plan_t *plan, const Btsmark__Commit *order, parts_t *parts, Btsmark__Envelope *answer)
 {
@@ -139,6 +195,13 @@ s_commit (plan_t *plan, const Btsmark__Commit *order, parts_t *parts, Btsmark__E
     plan->intents_at_commit = s_intents (plan->catalogue);
     plan->committed_transaction = order->transaction_id;
     parts->committed.answer = BTSMARK__COMMIT_ANSWER__COMMIT_DONE;
+    plan->check_asked = order->check;
+    parts->committed.sample_ran = order->check && !plan->no_second;
+    parts->committed.counts = s_counts (parts, plan->counts_cleared ? -300 : plan->moved);
+    parts->committed.in_flight = s_branches (parts);
+    parts->committed.n_in_flight = (size_t)plan->listed_after;
+    if (plan->no_second)
+        parts->committed.fault = s_fault (parts, "SQL_FAILED", "1205: L2 was a deadlock victim");
     if (plan->answers_unknown) {
         parts->committed.answer = BTSMARK__COMMIT_ANSWER__COMMIT_UNKNOWN;
         /*  An agent that waited for SQL Server until the deadline, and a little longer: no event tells that time is over. */
@@ -237,9 +300,10 @@ s_script (fake_agent_t *self, const Btsmark__Envelope *order, Btsmark__Envelope 
             answer->marked = &parts.marked;
             return !plan->silent_mark;
         case BTSMARK__ENVELOPE__BODY_SAMPLE:
-            btsmark__sampled__init (&parts.sampled);
-            answer->body_case = BTSMARK__ENVELOPE__BODY_SAMPLED;
-            answer->sampled = &parts.sampled;
+            s_sample (plan, order->sample,
+                      (int64_t)order->expires_agent_ms -
+                          (bm_clock_mono_ms () + self->clock_ahead_ms),
+                      &parts, answer);
             return 1;
         case BTSMARK__ENVELOPE__BODY_COMMIT:
             s_commit (plan, order->commit, &parts, answer);
@@ -330,11 +394,17 @@ s_assert_outcome (fixture_t *fixture, bm_outcome_t outcome)
 /* ---- the promises ------------------------------------------------------------------------------------------------ */
 
 static void
-a_round_in_which_all_goes_well_is_unchecked_and_measured (void **state)
+a_round_in_which_all_goes_well_is_clean_and_measured (void **state)
 {
     fixture_t *fixture = *state;
     s_round (fixture);
-    s_assert_outcome (fixture, BM_OUTCOME_UNCHECKED);
+    s_assert_outcome (fixture, BM_OUTCOME_CLEAN);
+    assert_null (fixture->out.in_flight);
+    assert_int_equal (fixture->out.unchecked.status, BM_OK);
+    assert_true (fixture->plans[0].check_asked);
+    assert_int_equal (fixture->plans[0].databases_checked, 2);
+    /*  it may look again, but must leave time for its answer */
+    assert_in_range (fixture->plans[0].patience_ms, 100, 499);
     assert_true (fixture->out.window_us > 0);
     assert_true (fixture->out.fence_ms >= 0);
     assert_int_equal (fixture->out.fences, BM_FENCES_STOOD);
@@ -435,6 +505,105 @@ an_answer_at_the_commits_deadline_is_not_lost_with_its_messages (void **state)
     assert_true (fixture->out.mark_dropped);
 }
 
+/*  The mark is doubtful, and reason, journal and report say so with these words. */
+static void
+s_assert_doubtful (fixture_t *fixture, const char *first, const char *second)
+{
+    s_assert_outcome (fixture, BM_OUTCOME_DOUBTFUL);
+    if (!strstr (fixture->out.reason, first) || !strstr (fixture->out.reason, second))
+        fail_msg ("%s", fixture->out.reason);
+    assert_int_equal (json_array_size (fixture->out.in_flight), 1);
+    bm_journal_round_t *rounds = NULL;
+    size_t count = 0;
+    bm_error_t error = {0};
+    assert_int_equal (
+        bm_catalogue_rounds (fixture->group.work.catalogue, 0, 10, &rounds, &count, &error), BM_OK);
+    assert_string_equal (rounds[0].reason, fixture->out.reason);
+    bm_journal_rounds_destroy (&rounds, count);
+}
+
+static void
+a_count_that_moved_between_the_samples_makes_the_mark_doubtful (void **state)
+{
+    fixture_t *fixture = *state;
+    fixture->plans[1].moved = 2;
+    s_round (fixture);
+    s_assert_doubtful (fixture, "SQL02", "2 branch(es) prepared and 2 committed");
+}
+
+static void
+counts_that_somebody_cleared_in_between_make_the_mark_doubtful (void **state)
+{
+    fixture_t *fixture = *state;
+    fixture->plans[0].counts_cleared = true;
+    s_round (fixture);
+    s_assert_doubtful (fixture, "SQL01", "reset");
+}
+
+static void
+a_branch_that_is_listed_before_the_commit_makes_the_mark_doubtful (void **state)
+{
+    fixture_t *fixture = *state;
+    fixture->plans[1].listed_before = 1;
+    s_round (fixture);
+    s_assert_doubtful (fixture, "unit of work 0D5E6A5C prepared in BizTalkMsgBoxDb", "before");
+}
+
+static void
+a_branch_that_is_listed_after_the_commit_makes_the_mark_doubtful (void **state)
+{
+    fixture_t *fixture = *state;
+    fixture->plans[1].listed_after = 1;
+    s_round (fixture);
+    s_assert_doubtful (fixture, "unit of work 0D5E6A5C prepared in BizTalkMsgBoxDb", "after");
+}
+
+static void
+a_second_sample_that_is_missing_makes_the_mark_doubtful_and_says_why (void **state)
+{
+    fixture_t *fixture = *state;
+    fixture->plans[1].no_second = true;
+    s_round (fixture);
+    s_assert_doubtful (fixture, "SQL02", "1205: L2 was a deadlock victim");
+}
+
+static void
+a_login_that_may_not_look_leaves_the_mark_unchecked_with_what_to_grant (void **state)
+{
+    fixture_t *fixture = *state;
+    fixture->plans[1].no_sample = "300: VIEW SERVER STATE permission was denied";
+    s_round (fixture);
+    s_assert_outcome (fixture, BM_OUTCOME_UNCHECKED);
+    assert_true (fixture->plans[0].check_asked);
+    assert_false (fixture->plans[1].check_asked); /* it could not compare */
+    assert_non_null (strstr (fixture->out.reason, "SQL02: 300: VIEW SERVER STATE"));
+    assert_int_equal (fixture->out.unchecked.status, BM_SQL_FAILED);
+    assert_string_equal (fixture->out.unchecked.remedy, "GRANT VIEW SERVER STATE TO [btsmark]");
+}
+
+/*  What one instance could see is not forgotten because another could not look. */
+static void
+something_in_flight_weighs_more_than_a_check_that_did_not_run_elsewhere (void **state)
+{
+    fixture_t *fixture = *state;
+    fixture->plans[0].moved = 1;
+    fixture->plans[1].no_sample = "300: VIEW SERVER STATE permission was denied";
+    s_round (fixture);
+    s_assert_outcome (fixture, BM_OUTCOME_DOUBTFUL);
+    assert_int_equal (json_array_size (fixture->out.in_flight), 2);
+}
+
+/*  An agent that cannot read its views in time says so at its deadline: the round goes on, and the mark is not lost. */
+static void
+a_sample_that_is_answered_at_its_deadline_costs_the_check_and_not_the_mark (void **state)
+{
+    fixture_t *fixture = *state;
+    fixture->plans[0].late_sample = true;
+    s_round (fixture);
+    s_assert_outcome (fixture, BM_OUTCOME_UNCHECKED);
+    assert_int_equal (fixture->out.unchecked.status, BM_SQL_TIMEOUT);
+}
+
 static void
 a_fence_that_fell_makes_the_mark_doubtful (void **state)
 {
@@ -492,7 +661,7 @@ int
 main (void)
 {
     const struct CMUnitTest tests[] = {
-        TEST (a_round_in_which_all_goes_well_is_unchecked_and_measured),
+        TEST (a_round_in_which_all_goes_well_is_clean_and_measured),
         TEST (the_intent_is_in_the_journal_before_any_commit_arrives),
         TEST (only_tracking_databases_are_fenced_and_the_identity_goes_back_with_the_release),
         TEST (a_database_that_is_not_ready_ends_the_round_before_anything_is_held),
@@ -501,6 +670,14 @@ main (void)
         TEST (an_agent_that_does_not_answer_mark_in_time_aborts_the_round),
         TEST (a_commit_without_an_answer_is_asked_for_and_not_vouched_for),
         TEST (an_answer_at_the_commits_deadline_is_not_lost_with_its_messages),
+        TEST (a_count_that_moved_between_the_samples_makes_the_mark_doubtful),
+        TEST (counts_that_somebody_cleared_in_between_make_the_mark_doubtful),
+        TEST (a_branch_that_is_listed_before_the_commit_makes_the_mark_doubtful),
+        TEST (a_branch_that_is_listed_after_the_commit_makes_the_mark_doubtful),
+        TEST (a_second_sample_that_is_missing_makes_the_mark_doubtful_and_says_why),
+        TEST (a_login_that_may_not_look_leaves_the_mark_unchecked_with_what_to_grant),
+        TEST (something_in_flight_weighs_more_than_a_check_that_did_not_run_elsewhere),
+        TEST (a_sample_that_is_answered_at_its_deadline_costs_the_check_and_not_the_mark),
         TEST (a_fence_that_fell_makes_the_mark_doubtful),
         TEST (a_mark_that_sql_server_dropped_is_unproven),
         TEST (a_mark_that_one_instance_lacks_is_torn),

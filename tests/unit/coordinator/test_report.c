@@ -23,7 +23,7 @@ s_report (void)
     set->outcome = BM_OUTCOME_UNCHECKED;
     set->window_us = 1234;
     set->fence_ms = 56;
-    bm_report_attempt_add (set, "BTS_W", BM_OUTCOME_TORN, "SQL02 rolled back");
+    bm_report_attempt_add (set, "BTS_W", BM_OUTCOME_TORN, "SQL02 rolled back", NULL);
     bm_report_database_t *database = &set->databases[0];
     database->server = bm_strdup ("SQL01");
     database->database = bm_strdup ("A");
@@ -59,7 +59,8 @@ the_object_has_every_key_of_the_contract (void **state)
     s_assert_keys (json, (const char *[]){"sets", "warnings", "error", "exit", NULL});
     json_t *set = json_array_get (json_object_get (json, "sets"), 0);
     s_assert_keys (set, (const char *[]){"set_id", "type", "mark", "outcome", "complete",
-                                         "window_us", "fence_ms", "attempts", "databases", NULL});
+                                         "window_us", "fence_ms", "attempts", "databases", "reason",
+                                         "in_flight", NULL});
     json_t *databases = json_object_get (set, "databases");
     for (size_t i = 0; i < 2; i++)
         s_assert_keys (json_array_get (databases, i),
@@ -73,9 +74,48 @@ the_object_has_every_key_of_the_contract (void **state)
     assert_true (json_is_null (json_object_get (json, "error")));
     json_t *attempt = json_array_get (json_object_get (set, "attempts"), 0);
     assert_string_equal (json_string_value (json_object_get (attempt, "outcome")), "torn");
+    assert_string_equal (json_string_value (json_object_get (attempt, "reason")),
+                         "SQL02 rolled back");
+    assert_int_equal (json_array_size (json_object_get (attempt, "in_flight")), 0);
     json_decref (json);
     bm_report_destroy (&report);
     bm_report_destroy (&report);
+}
+
+static void
+what_was_in_flight_is_told_by_instance_unit_of_work_and_database (void **state)
+{
+    (void)state;
+    static const char *const names[] = {"SQL01", "SQL02"}, *const databases[] = {"BizTalkMsgBoxDb"};
+    bm_inflight_branch_t branch = {.unit_of_work = "0D5E6A5C",
+                                   .transaction_state = 5,
+                                   .databases = databases,
+                                   .database_count = 1};
+    bm_inflight_sample_t quiet = {.ran = true, .prepares = 5},
+                         busy = {
+                             .ran = true, .prepares = 7, .branches = &branch, .branch_count = 1};
+    bm_inflight_t *inflight = bm_inflight_new (names, 2);
+    for (size_t i = 0; i < 2; i++) {
+        bm_inflight_before (inflight, i, &quiet);
+        bm_inflight_after (inflight, i, &quiet);
+    }
+    assert_null (bm_report_in_flight_json (inflight));
+    bm_inflight_after (inflight, 1, &busy);
+    json_t *found = bm_report_in_flight_json (inflight);
+    assert_int_equal (json_array_size (found), 1);
+    json_t *one = json_array_get (found, 0);
+    assert_string_equal (json_string_value (json_object_get (one, "instance")), "SQL02");
+    assert_true (json_is_null (json_object_get (one, "not_run")));
+    assert_int_equal (json_integer_value (json_object_get (one, "prepared_between")), 2);
+    assert_int_equal (json_integer_value (json_object_get (one, "listed_after")), 1);
+    json_t *after = json_array_get (json_object_get (one, "after"), 0);
+    assert_string_equal (json_string_value (json_object_get (after, "unit_of_work")), "0D5E6A5C");
+    assert_string_equal (json_string_value (json_object_get (after, "state")), "prepared");
+    assert_string_equal (
+        json_string_value (json_array_get (json_object_get (after, "databases"), 0)),
+        "BizTalkMsgBoxDb");
+    json_decref (found);
+    bm_inflight_destroy (&inflight);
 }
 
 static void
@@ -177,6 +217,7 @@ main (void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (the_object_has_every_key_of_the_contract),
+        cmocka_unit_test (what_was_in_flight_is_told_by_instance_unit_of_work_and_database),
         cmocka_unit_test (messages_of_sql_server_are_kept_whole),
         cmocka_unit_test (the_most_severe_error_gives_the_exit_code_and_of_equals_the_first),
         cmocka_unit_test (warnings_are_success_unless_the_configuration_asks_for_their_own_code),
