@@ -4,10 +4,10 @@
 #include <czmq.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "common/secret.h"
 #include "coordinator/commands/command.h"
+#include "coordinator/shell/descriptors.h"
 
 static void
 s_help (FILE *to)
@@ -37,23 +37,12 @@ s_help (FILE *to)
         to);
 }
 
-/*  A connection for each of up to 1,024 agents: more than the usual soft limit of open files. */
-static void
-s_raise_file_limit (void)
-{
-    struct rlimit limit;
-    if (getrlimit (RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit (RLIMIT_NOFILE, &limit);
-    }
-}
-
 int
 main (int argc, char **argv)
 {
     zsys_handler_set (NULL); /* czmq would take SIGINT and SIGTERM for itself */
     bm_secret_harden_process ();
-    s_raise_file_limit ();
+    bm_descriptors_raise (); /* a connection for each of up to 1,024 agents */
     bm_log_open ("btsmark", BM_LOG_WARNING);
     const char *word = argc > 1 ? argv[1] : "";
     if (strcmp (word, "--version") == 0) {

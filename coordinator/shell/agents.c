@@ -8,6 +8,7 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/wire.h"
+#include "coordinator/shell/descriptors.h"
 #include "coordinator/shell/monitor.h"
 
 enum {
@@ -247,6 +248,8 @@ bm_agents_add (bm_agents_t *self, const char *name, const char *address, const c
     size_t other;
     if (self->count == BM_LIMIT_AGENTS)
         return bm_fail (error, BM_LIMIT, "more than %d agents", BM_LIMIT_AGENTS);
+    if (bm_descriptors_check (self->count + 1, error) != BM_OK)
+        return error->status;
     if (strlen (name) > ROUTING_BYTES - 12)
         return bm_fail (error, BM_CONFIG, "agent name %.40s...: longer than %d bytes", name,
                         ROUTING_BYTES - 12);
