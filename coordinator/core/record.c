@@ -22,6 +22,7 @@ bm_record_type_parse (const char *code, bm_set_type_t *type)
     X (database)                                                                                   \
     X (uuid)                                                                                       \
     X (device)                                                                                     \
+    X (more_devices)                                                                               \
     X (first_lsn)                                                                                  \
     X (last_lsn)                                                                                   \
     X (checkpoint_lsn)                                                                             \

@@ -22,6 +22,8 @@ typedef struct bm_backup {
     bm_set_type_t type;
     char *uuid; /* backup_set_uuid, lower case */
     char *device;
+    char *
+        more_devices; /* the further stripes of a striped backup, one a line; NULL = device alone */
     int position;
     char *first_lsn, *last_lsn, *checkpoint_lsn, *database_backup_lsn;
     char *first_fork, *last_fork, *family;

@@ -85,12 +85,36 @@ static const char *const s_schema[] = {
     "CREATE INDEX verifications_backup ON verifications (uuid);",
 };
 
-/*  What brings a file of an earlier schema up to this one: statements of `to`, in order. Added to, never changed. */
+/*  What stands above is schema 2. What brings a file of an earlier schema up to this one: statements of `to`, in order. Added
+ *  to, never changed. */
+enum { S_SCHEMA_ABOVE = 2 };
 static const struct {
     int to;
     const char *statement;
 } s_upgrades[] = {
     {2, "ALTER TABLE rounds ADD COLUMN closed INTEGER NOT NULL DEFAULT 0"},
+    /*  file_state: NULL = never looked at, present, missing, removed (by us, and confirmed). more_devices: the further stripes,
+     *  one a line. */
+    {3, "ALTER TABLE backups ADD COLUMN file_state TEXT"},
+    {3, "ALTER TABLE backups ADD COLUMN file_state_us INTEGER"},
+    {3, "ALTER TABLE backups ADD COLUMN more_devices TEXT"},
+    {3, "CREATE INDEX backups_standing ON backups (server, database) WHERE file_state IS NOT "
+        "'removed'"},
+    {3, "CREATE INDEX backups_device ON backups (device)"},
+    {3, "ALTER TABLE sets ADD COLUMN cleaned_us INTEGER"},
+    {3, "ALTER TABLE mark_proofs ADD COLUMN fork TEXT"},
+    {3, "CREATE TABLE retained (set_id INTEGER PRIMARY KEY, until_us INTEGER, reason TEXT NOT NULL,"
+        " person TEXT, at_us INTEGER NOT NULL)"},
+    {3,
+     "CREATE TABLE claims (claim INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL,"
+     " set_id INTEGER, mark TEXT, text TEXT, at_us INTEGER NOT NULL, until_us INTEGER NOT NULL)"},
+    {3,
+     "CREATE TABLE removals (removal INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL"
+     " REFERENCES runs, kind TEXT NOT NULL, instance TEXT NOT NULL, file TEXT NOT NULL,"
+     " database TEXT, set_id INTEGER, bytes INTEGER, why TEXT, at_us INTEGER NOT NULL, fate TEXT,"
+     " text TEXT, ended_us INTEGER)"},
+    {3, "CREATE INDEX removals_open ON removals (removal) WHERE fate IS NULL"},
+    {3, "CREATE INDEX removals_set ON removals (set_id)"},
 };
 
 #define S_TEXT_OF(x) #x
@@ -307,8 +331,15 @@ s_make_schema (bm_catalogue_t *self, const char *group, bm_error_t *error)
     bm_status_t status = bm_catalogue_begin (self, error);
     for (size_t i = 0; !status && i < sizeof s_schema / sizeof *s_schema; i++)
         status = bm_catalogue_run (self, error, s_schema[i], "");
+    for (size_t i = 0; !status && i < sizeof s_upgrades / sizeof *s_upgrades; i++)
+        if (s_upgrades[i].to > S_SCHEMA_ABOVE)
+            status = bm_catalogue_run (self, error, s_upgrades[i].statement, "");
     if (!status)
         status = bm_catalogue_run (self, error, "INSERT INTO meta VALUES ('group', ?)", "t", group);
+    /*  Whether the files that it will know of are there, nobody has looked at yet: until then nothing is deleted. */
+    if (!status)
+        status = bm_catalogue_run (
+            self, error, "INSERT INTO meta VALUES ('unverified', 'the catalogue is new')", "");
     if (!status)
         status = bm_catalogue_run (self, error,
                                    "PRAGMA user_version = " S_TEXT (BM_CATALOGUE_SCHEMA), "");

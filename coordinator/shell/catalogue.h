@@ -11,7 +11,7 @@
 #include "coordinator/core/record.h"
 #include "coordinator/core/settle.h"
 
-#define BM_CATALOGUE_SCHEMA 2
+#define BM_CATALOGUE_SCHEMA 3
 
 typedef struct bm_catalogue bm_catalogue_t;
 
@@ -110,6 +110,26 @@ bm_status_t bm_catalogue_sets (bm_catalogue_t *self, size_t limit, bm_set_row_t 
 bm_status_t
 bm_catalogue_set (bm_catalogue_t *self, int64_t set_id, bm_set_row_t **row_p, bm_error_t *error);
 void bm_set_rows_destroy (bm_set_row_t **rows_p, size_t count);
+/*  The full set with the greatest id, closed or not; *row_p NULL = none. One row for bm_set_rows_destroy. */
+bm_status_t
+bm_catalogue_newest_full (bm_catalogue_t *self, bm_set_row_t **row_p, bm_error_t *error);
+
+/*  The databases that a set is to hold. */
+typedef struct bm_set_members {
+    struct bm_set_member {
+        char *server, *database;
+    } * items;
+    size_t count;
+} bm_set_members_t;
+
+bm_status_t bm_catalogue_set_members (bm_catalogue_t *self, int64_t set_id,
+                                      bm_set_members_t *members, bm_error_t *error);
+bool bm_set_members_find (const bm_set_members_t *self, const char *server, const char *database);
+void bm_set_members_clear (bm_set_members_t *self);
+/*  The set is to hold these too: those that it does not list are added, and it is open until it has them. */
+bm_status_t
+bm_catalogue_set_extend (bm_catalogue_t *self, int64_t set_id, const bm_group_database_t *databases,
+                         size_t count, bm_error_t *error);
 /*  The greatest set id that was ever seen, ours or another's; 0 = none. */
 bm_status_t bm_catalogue_set_max (bm_catalogue_t *self, int64_t *set_id_p, bm_error_t *error);
 /*  A set id seen in adm_BackupHistory or a manifest: remembered for set_max. */

@@ -143,13 +143,14 @@ bm_catalogue_backup_write (bm_catalogue_t *self, const bm_backup_t *b, bm_error_
         self, error,
         "INSERT INTO backups (" BM_BACKUP_COLUMNS
         ", seen_us) VALUES (lower (?), ?, ?, ?, ?, ?, ?, ?, ?, "
-        "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif (?, 0), ?, ?, ?, ?) "
+        "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif (?, 0), ?, ?, ?, ?, ?) "
         "ON CONFLICT (uuid) DO UPDATE SET "
         "file_bytes = CASE WHEN excluded.file_bytes > 0 THEN excluded.file_bytes ELSE file_bytes "
         "END, "
         "ours = max (ours, excluded.ours), set_id = coalesce (excluded.set_id, set_id), "
         "mark = coalesce (excluded.mark, mark), mark_lsn = coalesce (excluded.mark_lsn, mark_lsn), "
-        "recorded = max (recorded, excluded.recorded)",
+        "recorded = max (recorded, excluded.recorded), "
+        "more_devices = coalesce (more_devices, excluded.more_devices)",
         "tttttt"
         "i"
         "ttttttttt"
@@ -158,13 +159,13 @@ bm_catalogue_backup_write (bm_catalogue_t *self, const bm_backup_t *b, bm_error_
         "iii"
         "i"
         "tt"
-        "ii",
+        "iti",
         b->uuid, b->server, b->instance, b->database, bm_set_type_name (b->type), b->device,
         (int64_t)b->position, b->first_lsn, b->last_lsn, b->checkpoint_lsn, b->database_backup_lsn,
         b->first_fork, b->last_fork, b->family, b->started, b->finished, b->bytes,
         b->compressed_bytes, b->file_bytes, b->recovery_model, b->user, (int64_t)b->copy_only,
         (int64_t)b->has_checksums, (int64_t)b->ours, b->set_id, b->mark, b->mark_lsn,
-        (int64_t)b->recorded, bm_catalogue_now ());
+        (int64_t)b->recorded, b->more_devices, bm_catalogue_now ());
 }
 
 bm_status_t
@@ -180,8 +181,8 @@ bm_catalogue_backup_recorded (bm_catalogue_t *self, const char *uuid, bm_error_t
                              "t", uuid);
 }
 
-static void
-s_backup_row (sqlite3_stmt *s, bm_backup_t *b)
+void
+bm_catalogue_backup_row (sqlite3_stmt *s, bm_backup_t *b)
 {
     char **const texts[] = {&b->uuid, &b->server, &b->instance, &b->database};
     for (int i = 0; i < 4; i++)
@@ -207,6 +208,7 @@ s_backup_row (sqlite3_stmt *s, bm_backup_t *b)
     b->mark = bm_catalogue_text (s, 25);
     b->mark_lsn = bm_catalogue_text (s, 26);
     b->recorded = sqlite3_column_int (s, 27);
+    b->more_devices = bm_catalogue_text (s, 28);
 }
 
 bm_status_t
@@ -216,7 +218,7 @@ bm_catalogue_backups_read (bm_catalogue_t *self, sqlite3_stmt *statement, bm_bac
     bm_status_t status = BM_OK;
     while (bm_catalogue_step (self, statement, &status, error)) {
         bm_backup_t backup = {0};
-        s_backup_row (statement, &backup);
+        bm_catalogue_backup_row (statement, &backup);
         bm_backups_add (backups, &backup);
         bm_backup_clear (&backup);
     }

@@ -48,7 +48,10 @@ bm_catalogue_proof_write (bm_catalogue_t *self, const bm_mark_proof_t *proof, bm
     "uuid, server, instance, database, type, device, position, first_lsn, last_lsn, "              \
     "checkpoint_lsn, database_backup_lsn, first_fork, last_fork, family, started, finished, "      \
     "bytes, compressed_bytes, file_bytes, recovery_model, user, copy_only, has_checksums, ours, "  \
-    "set_id, mark, mark_lsn, recorded"
+    "set_id, mark, mark_lsn, recorded, more_devices"
+#define BM_BACKUP_COLUMN_COUNT 29
+/*  The first columns of the present row. */
+void bm_catalogue_backup_row (sqlite3_stmt *statement, bm_backup_t *backup);
 bm_status_t bm_catalogue_backups_read (bm_catalogue_t *self, sqlite3_stmt *statement,
                                        bm_backups_t *backups, bm_error_t *error);
 

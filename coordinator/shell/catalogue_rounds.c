@@ -48,13 +48,14 @@ bm_catalogue_proof_write (bm_catalogue_t *self, const bm_mark_proof_t *proof, bm
     return bm_catalogue_run (
         self, error,
         "INSERT INTO mark_proofs (mark, server, database, instance, asked, in_marklog, in_history, "
-        "lsn, "
-        "mark_time, at_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (mark, server, "
-        "database) "
+        "lsn, mark_time, at_us, fork) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, "
+        /*  On which fork the mark stands: that of the database when it was first seen there. */
+        "(SELECT d.fork FROM databases d WHERE d.server = ?2 AND d.database = ?3)) "
+        "ON CONFLICT (mark, server, database) "
         /*  An answer is never overwritten by "could not be asked". */
         "DO UPDATE SET instance = excluded.instance, asked = 1, in_marklog = excluded.in_marklog, "
         "in_history = excluded.in_history, lsn = excluded.lsn, mark_time = excluded.mark_time, "
-        "at_us = excluded.at_us WHERE excluded.asked = 1",
+        "at_us = excluded.at_us, fork = coalesce (fork, excluded.fork) WHERE excluded.asked = 1",
         "ttttiiitti", proof->mark, proof->server, proof->database, proof->instance,
         (int64_t)proof->asked, (int64_t)proof->in_marklog, (int64_t)proof->in_history, proof->lsn,
         proof->mark_time, bm_catalogue_now ());

@@ -80,6 +80,20 @@ s_told (const char *text)
     return text && text[0] ? text : "the in-flight check did not run";
 }
 
+/*  `devices` begins with `device`. */
+static char *
+s_more_devices (const Btsmark__BackupRow *row)
+{
+    char *text = NULL;
+    for (size_t i = 1; i < row->n_devices; i++) {
+        char *longer =
+            text ? bm_format ("%s\n%s", text, row->devices[i]) : s_text (row->devices[i]);
+        free (text);
+        text = longer;
+    }
+    return text;
+}
+
 void
 bm_translate_backup (const Btsmark__BackupRow *row, const char *server, const char *instance,
                      int64_t file_bytes, bm_backup_t *backup)
@@ -93,6 +107,7 @@ bm_translate_backup (const Btsmark__BackupRow *row, const char *server, const ch
     for (char *c = backup->uuid; c && *c; c++)
         *c = (char)tolower ((unsigned char)*c);
     backup->device = s_text (row->device);
+    backup->more_devices = s_more_devices (row);
     backup->position = row->position;
     backup->first_lsn = s_text (row->first_lsn);
     backup->last_lsn = s_text (row->last_lsn);

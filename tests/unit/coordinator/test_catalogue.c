@@ -193,7 +193,12 @@ an_earlier_schema_is_brought_up_to_date_by_a_run_of_its_own_group_only (void **s
     (void)state;
     bm_catalogue_t *catalogue = opened ();
     bm_catalogue_close (&catalogue);
-    s_exec ("ALTER TABLE rounds DROP COLUMN closed; PRAGMA user_version = 1");
+    s_exec ("DROP INDEX backups_standing; DROP INDEX backups_device; DROP TABLE retained;"
+            "DROP TABLE claims; DROP TABLE removals; ALTER TABLE backups DROP COLUMN file_state;"
+            "ALTER TABLE backups DROP COLUMN file_state_us;"
+            "ALTER TABLE backups DROP COLUMN more_devices; ALTER TABLE sets DROP COLUMN cleaned_us;"
+            "ALTER TABLE mark_proofs DROP COLUMN fork; ALTER TABLE rounds DROP COLUMN closed;"
+            "PRAGMA user_version = 1");
     bm_error_t error = {0};
     assert_null (bm_catalogue_open_read_only (s_path, &error));
     assert_non_null (strstr (error.remedy, "run `btsmark run` once"));
@@ -204,7 +209,7 @@ an_earlier_schema_is_brought_up_to_date_by_a_run_of_its_own_group_only (void **s
     s_exec ("ALTER TABLE rounds DROP COLUMN closed");
     catalogue = opened ();
     bm_catalogue_close (&catalogue);
-    s_exec ("SELECT closed FROM rounds");
+    s_exec ("SELECT closed FROM rounds; SELECT file_state FROM backups; SELECT * FROM removals");
     catalogue = bm_catalogue_open_read_only (s_path, &error);
     assert_non_null (catalogue);
     bm_catalogue_close (&catalogue);
