@@ -12,6 +12,7 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/sql.h"
+#include "common/sql_access.h"
 
 typedef struct s_options {
     const char *config;
@@ -146,8 +147,10 @@ s_describe (const bm_agent_config_t *config)
     }
     for (size_t i = 0; i < config->instance_count; i++) {
         const bm_instance_config_t *instance = &config->instances[i];
-        printf ("serves %s at %s as %s; backups to", instance->name, instance->server,
-                instance->login);
+        char *access = bm_sql_access_describe (&instance->access);
+        printf ("serves %s at %s as %s (%s); backups to", instance->name, instance->server,
+                instance->login, access);
+        free (access);
         for (size_t k = 0; k < instance->allowed_count; k++)
             printf ("%s %s", k ? "," : "", instance->allowed_paths[k]);
         printf ("\n");

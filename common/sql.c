@@ -28,7 +28,8 @@ int64_t bm_sql_attention_ms = 15000;
 struct bm_sql {
     DBPROCESS *process;
     char *server;
-    char *user;
+    char *user; /* in words for people with Kerberos */
+    bool encrypted;
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -194,6 +195,8 @@ bm_sql_init (bm_error_t *error)
 {
     struct sigaction action = {.sa_handler = s_on_signal};
     sigemptyset (&action.sa_mask);
+    if (bm_sql_conf_init (error))
+        return BM_IO;
     if (sigaction (S_SIGNAL, &action, NULL) != 0 || dbinit () != SUCCEED)
         return bm_fail (error, BM_NO_MEMORY, "FreeTDS cannot be initialised");
     dberrhandle (s_on_error);
@@ -207,6 +210,7 @@ void
 bm_sql_exit (void)
 {
     dbexit ();
+    bm_sql_conf_exit ();
     s_unload_converters ();
 }
 
@@ -217,7 +221,7 @@ s_new (const bm_sql_login_t *login)
 {
     bm_sql_t *self = bm_alloc (sizeof *self);
     self->server = bm_strdup (login->server);
-    self->user = bm_strdup (login->user);
+    self->user = bm_strdup (login->access.kerberos ? "(Kerberos)" : login->user);
     pthread_mutex_init (&self->lock, NULL);
     pthread_condattr_t attributes;
     pthread_condattr_init (&attributes);
@@ -252,8 +256,13 @@ s_login (const bm_sql_login_t *login)
     bm_require (record != NULL);
     char host[64] = "";
     gethostname (host, sizeof host - 1);
-    DBSETLUSER (record, login->user);
+    /*  Without a user FreeTDS asks GSSAPI for a ticket of this account. */
+    DBSETLUSER (record, login->access.kerberos ? "" : login->user);
     DBSETLPWD (record, login->password ? bm_secret_reveal (login->password) : "");
+    if (login->access.kerberos)
+        DBSETLNETWORKAUTH (record, 1);
+    if (login->access.kerberos && login->access.principal)
+        DBSETLSERVERPRINCIPAL (record, login->access.principal);
     DBSETLAPP (record, login->program ? login->program : "btsmark");
     DBSETLHOST (record, host);
     DBSETLCHARSET (record, "UTF-8");
@@ -263,15 +272,35 @@ s_login (const bm_sql_login_t *login)
     return record;
 }
 
+static void
+s_kerberos_remedy (const bm_sql_login_t *login, const bm_sql_address_t *address, bm_error_t *error)
+{
+    char *principal = login->access.principal
+                          ? bm_strdup (login->access.principal)
+                          : bm_format ("MSSQLSvc/%s:%s", address->host,
+                                       *address->instance ? address->instance : address->port);
+    bm_error_remedy (error,
+                     "get a ticket for the account that runs this program (kinit, klist), and see "
+                     "that the service principal %s is registered for SQL Server's account (setspn "
+                     "-L); service-principal names another",
+                     principal);
+    free (principal);
+}
+
 /*  Why there is no session. */
 static bm_status_t
-s_login_failed (const bm_sql_t *self, const bm_sql_messages_t *messages, bm_error_t *error)
+s_login_failed (const bm_sql_t *self, const bm_sql_login_t *login, const bm_sql_address_t *address,
+                const bm_sql_messages_t *messages, bm_error_t *error)
 {
     const bm_sql_message_t *cause = bm_sql_messages_cause (messages);
     const char *client = self->client_error ? self->client_error : "the connection ended";
-    if (cause)
-        return bm_fail (error, BM_SQL_LOGIN, "SQL Server %s refuses login %s: %d: %s", self->server,
-                        self->user, cause->number, cause->text);
+    if (cause) {
+        bm_fail (error, BM_SQL_LOGIN, "SQL Server %s refuses login %s: %d: %s", self->server,
+                 self->user, cause->number, cause->text);
+        if (login->access.kerberos && error)
+            s_kerberos_remedy (login, address, error);
+        return BM_SQL_LOGIN;
+    }
     if (self->login_timed_out)
         return bm_fail (error, BM_SQL_TIMEOUT,
                         "SQL Server %s did not answer the login of %s in time", self->server,
@@ -280,12 +309,32 @@ s_login_failed (const bm_sql_t *self, const bm_sql_messages_t *messages, bm_erro
                     client);
 }
 
+/*  The server can be reached and its certificate is good, and yet there was no login: with Kerberos that is the ticket,
+ *  which FreeTDS looks for before it sends anything of the login. */
+static bm_status_t
+s_no_ticket (const bm_sql_t *self, const bm_sql_login_t *login, const bm_sql_address_t *address,
+             bm_error_t *error)
+{
+    bm_fail (error, BM_SQL_LOGIN,
+             "SQL Server %s: no login by Kerberos: there is no ticket that can be used (%s)",
+             self->server, self->client_error ? self->client_error : "no reason was given");
+    if (error)
+        s_kerberos_remedy (login, address, error);
+    return BM_SQL_LOGIN;
+}
+
+static int
+s_login_timeout (const bm_sql_login_t *login)
+{
+    return login->login_timeout_s > 0 ? login->login_timeout_s : S_LOGIN_TIMEOUT_S;
+}
+
 /*  db-lib knows one login time-out for the whole process. */
 static void
-s_set_login_timeout (int seconds)
+s_set_login_timeout (const bm_sql_login_t *login)
 {
     pthread_mutex_lock (&s_login_lock);
-    dbsetlogintime (seconds > 0 ? seconds : S_LOGIN_TIMEOUT_S);
+    dbsetlogintime (s_login_timeout (login));
     pthread_mutex_unlock (&s_login_lock);
 }
 
@@ -294,45 +343,116 @@ static const char s_settings[] =
     "SET QUOTED_IDENTIFIER ON; SET ANSI_NULLS ON; SET ANSI_PADDING ON; SET ANSI_WARNINGS ON; "
     "SET CONCAT_NULL_YIELDS_NULL ON; SET TEXTSIZE 2147483647";
 
+/*  One attempt by a section of FreeTDS's configuration. */
+static bool
+s_dbopen (bm_sql_t *self, const bm_sql_login_t *login, const char *section,
+          bm_sql_messages_t *messages)
+{
+    LOGINREC *record = s_login (login);
+    s_set_login_timeout (login);
+    free (self->client_error);
+    self->client_error = NULL;
+    self->messages = messages;
+    s_opening = self;
+    self->process = dbopen (record, section);
+    s_opening = NULL;
+    self->messages = NULL;
+    dbloginfree (record);
+    return self->process != NULL;
+}
+
+/*  FreeTDS failed without a word of the server: the probe finds out why. A certificate that was renewed is pinned anew, and
+ *  a server without encryption is taken as it is when encryption is only a request: then there is one more attempt. */
+static bm_status_t
+s_find_out (bm_sql_t *self, const bm_sql_login_t *login, const bm_sql_address_t *address,
+            bm_sql_messages_t *messages, bm_error_t *error)
+{
+    bm_sql_access_t plain = login->access;
+    bool offered = false;
+    char *pin = NULL;
+    const char *section = NULL;
+    bm_error_t why = {0};
+    bm_status_t status = bm_sql_probe (login->server, address, &login->access,
+                                       s_login_timeout (login), &offered, &pin, &why);
+    plain.encrypt = BM_SQL_ENCRYPT_OFF;
+    if (status == BM_SQL_TLS && login->access.encrypt == BM_SQL_ENCRYPT_OFF)
+        status = BM_OK; /* nobody asked */
+    if (status == BM_SQL_TLS && !offered && login->access.encrypt == BM_SQL_ENCRYPT_REQUEST)
+        section = bm_sql_conf_section (login->server, address, &plain, NULL);
+    else if (!status && bm_sql_access_pins (&login->access, address))
+        section = bm_sql_conf_section (login->server, address, &login->access, pin);
+    free (pin);
+    if (section && s_dbopen (self, login, section, messages)) {
+        self->encrypted = !status;
+        return BM_OK;
+    }
+    if (section || !status)
+        return login->access.kerberos && messages->count == 0 && !self->login_timed_out
+                   ? s_no_ticket (self, login, address, error)
+                   : s_login_failed (self, login, address, messages, error);
+    if (error)
+        *error = why;
+    return status;
+}
+
+static bm_status_t
+s_connect (bm_sql_t *self, const bm_sql_login_t *login, bm_sql_messages_t *messages,
+           bm_error_t *error)
+{
+    bm_sql_address_t address;
+    const bm_sql_access_t *access = &login->access;
+    if (!bm_sql_address_parse (login->server, &address))
+        return bm_fail (
+            error, BM_CONFIG,
+            "\"%s\" is no SQL Server: write host:port, host,port, host or host\\instance",
+            login->server);
+    const char *section = bm_sql_conf_section (login->server, &address, access, NULL);
+    int64_t before_ms = bm_clock_mono_ms ();
+    if (section && s_dbopen (self, login, section, messages)) {
+        self->encrypted = access->encrypt != BM_SQL_ENCRYPT_OFF;
+        return BM_OK;
+    }
+    /*  The port of a named instance is known to FreeTDS alone. */
+    bool asks = access->encrypt != BM_SQL_ENCRYPT_OFF || access->kerberos;
+    /*  A host that swallows every packet would keep the probe waiting as long again. */
+    bool late = bm_clock_mono_ms () - before_ms >= s_login_timeout (login) * 750;
+    if (messages->count == 0 && !self->login_timed_out && asks && !*address.instance && !late)
+        return s_find_out (self, login, &address, messages, error);
+    return s_login_failed (self, login, &address, messages, error);
+}
+
 bm_sql_t *
 bm_sql_open (const bm_sql_login_t *login, bm_error_t *error)
 {
     bm_sql_t *self = s_new (login);
-    char *address = bm_strdup (login->server);
-    char *comma = strchr (address, ',');
-    if (comma)
-        *comma = ':';
     bm_sql_messages_t messages = {0};
-    LOGINREC *record = s_login (login);
-    s_set_login_timeout (login->login_timeout_s);
-    self->messages = &messages;
-    s_opening = self;
-    DBPROCESS *process = dbopen (record, address);
-    s_opening = NULL;
-    self->messages = NULL;
-    dbloginfree (record);
-    free (address);
-    if (process) {
-        self->process = process;
-        dbsetuserdata (process, (BYTE *)self);
-        dbsetinterrupt (process, s_check, s_handle);
-        if (bm_sql_exec (self, s_settings, NULL, error))
-            bm_sql_close (&self);
-    } else {
-        s_login_failed (self, &messages, error);
-        bm_sql_close (&self);
+    bm_status_t status = s_connect (self, login, &messages, error);
+    if (!status) {
+        dbsetuserdata (self->process, (BYTE *)self);
+        dbsetinterrupt (self->process, s_check, s_handle);
+        status = bm_sql_exec (self, s_settings, NULL, error);
     }
+    if (status)
+        bm_sql_close (&self);
     bm_sql_messages_clear (&messages);
     return self;
 }
 
-/*  A server that was restarted has closed a session that was idle: its socket says so without being asked. */
+bool
+bm_sql_encrypted (const bm_sql_t *self)
+{
+    return self->encrypted;
+}
+
+/*  A server that was restarted has closed a session that was idle: its socket says so without being asked. With TLS the
+ *  end of the encryption (an alert, content type 21) may stand before the end of the stream. */
 static bool
 s_hung_up (const bm_sql_t *self)
 {
-    char byte;
+    char byte = 0;
     ssize_t got = recv (dbiordesc (self->process), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+    return got == 0 || (got == 1 && byte == 21) ||
+           (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
 bool

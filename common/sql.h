@@ -12,9 +12,29 @@
 
 typedef struct bm_sql bm_sql_t;
 
+/*  Whether a session is encrypted (TLS) from its first byte to its last. */
+typedef enum {
+    BM_SQL_ENCRYPT_REQUIRED, /* or there is no session */
+    BM_SQL_ENCRYPT_REQUEST,  /* when the server has a certificate */
+    BM_SQL_ENCRYPT_OFF       /* only the login, and only if the server wants it */
+} bm_sql_encrypt_t;
+
+/*  How a session gets at its server. All zero is the strictest: TLS with a certificate that a known authority signed for
+ *  the server's name. Texts are borrowed. */
+typedef struct bm_sql_access {
+    bm_sql_encrypt_t encrypt;
+    /*  PEM file of the authorities that are trusted; "system" = the machine's; "none" = any certificate, which keeps
+     *  listeners out but proves nothing about the server. NULL = "system" when encryption is required, else "none". */
+    const char *ca_file;
+    const char *certificate_host; /* the name in the certificate; NULL = the host of `server` */
+    bool kerberos;         /* no user and password, but the ticket of this process's account */
+    const char *principal; /* of the server; NULL = MSSQLSvc/host:port */
+} bm_sql_access_t;
+
 typedef struct bm_sql_login {
-    const char *server; /* "host:port", "host,port" or "host" (1433) */
-    const char *user;
+    const char *server; /* "host:port", "host,port", "host" (1433) or "host\\instance" */
+    bm_sql_access_t access;
+    const char *user; /* not with Kerberos, as the next */
     const bm_secret_t *password;
     const char *database; /* NULL = the login's default */
     const char *program; /* program_name; names our sessions, so that a later run finds leftovers */
@@ -33,15 +53,18 @@ typedef struct bm_sql_messages {
     size_t dropped; /* beyond BM_LIMIT_MESSAGES */
 } bm_sql_messages_t;
 
-/*  Once per process, before any thread: global handlers of db-lib, FREETDSCONF. */
+/*  Once per process, before any thread: global handlers of db-lib, FREETDSCONF (which is from then on ours). */
 bm_status_t bm_sql_init (bm_error_t *error);
 void bm_sql_exit (void);
 
-/*  BM_SQL_LOGIN: refused, BM_UNREACHABLE: nobody there, BM_SQL_TIMEOUT. The error says which server and login. */
+/*  BM_SQL_LOGIN: refused, BM_SQL_TLS: the encryption that is required cannot be had or trusted, BM_UNREACHABLE: nobody
+ *  there, BM_SQL_TIMEOUT. The error says which server and login, and what to do. */
 bm_sql_t *bm_sql_open (const bm_sql_login_t *login, bm_error_t *error);
 void bm_sql_close (bm_sql_t **self_p);
 bool bm_sql_alive (const bm_sql_t *self);
 const char *bm_sql_server (const bm_sql_t *self);
+/*  Whether the whole session is encrypted. */
+bool bm_sql_encrypted (const bm_sql_t *self);
 
 /*  A statement and its parameters. Text parameters go as nvarchar-compatible text, at most 4000 characters, else the
  *  statement is sent in another safe way; NULL text = SQL NULL; an empty string stays an empty string. */

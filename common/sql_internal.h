@@ -57,6 +57,39 @@ struct bm_sql_result {
  *  A variable, so that a test need not wait for it. */
 extern int64_t bm_sql_attention_ms;
 
+/*  ---- sql_conf.c ---- */
+
+typedef struct {
+    char host[256];
+    char instance[128]; /* "" = none: then port */
+    char port[8];
+} bm_sql_address_t;
+
+/*  False when it is none. Without a port: 1433. */
+bool bm_sql_address_parse (const char *server, bm_sql_address_t *address);
+/*  Whether the server's certificate is looked at. */
+bool bm_sql_access_verifies (const bm_sql_access_t *access);
+/*  Whether the name in the certificate is not the one that FreeTDS would look for: then the very certificate that the
+ *  probe found good is pinned. */
+bool bm_sql_access_pins (const bm_sql_access_t *access, const bm_sql_address_t *address);
+
+bm_status_t bm_sql_conf_init (bm_error_t *error);
+void bm_sql_conf_exit (void);
+/*  The name of a section of FreeTDS's configuration that says all this, for dbopen; made when there is none yet. `pin`:
+ *  PEM text of the one certificate to trust; NULL = as `access` says, or the certificate pinned last. NULL: something
+ *  is to be pinned and is not yet. Any thread; valid until bm_sql_conf_exit. */
+const char *bm_sql_conf_section (const char *server, const bm_sql_address_t *address,
+                                 const bm_sql_access_t *access, const char *pin);
+
+/*  ---- sql_probe.c ---- */
+
+/*  Looks at a server from outside FreeTDS, which keeps its reasons to itself: reaches it, agrees on encryption as a client
+ *  that requires it, and judges the certificate as `access` says. BM_OK (*pin: the certificate as PEM, caller frees),
+ *  BM_UNREACHABLE, BM_SQL_TIMEOUT, or BM_SQL_TLS with the reason and the remedy. *offered: the server can encrypt. */
+bm_status_t
+bm_sql_probe (const char *server, const bm_sql_address_t *address, const bm_sql_access_t *access,
+              int timeout_s, bool *offered, char **pin, bm_error_t *error);
+
 /*  ---- sql_query.c ---- */
 
 /*  Whether the query can go as a remote procedure call; else it goes as bm_sql_query_plain. */

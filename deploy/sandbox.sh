@@ -126,10 +126,31 @@ layout() {
     done
 }
 
+# A small authority, and a certificate of it for each instance: every session to SQL Server is encrypted and checked, as it
+# should be in earnest.
+certificate() {
+    local name=$1 log=$dir/log/certificates.log
+    shift
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 3650 -subj "/CN=$name" "$@" >>"$log" 2>&1 ||
+        fail "no certificate for $name: $log"
+}
+
+make_authority() {
+    certificate "btsmark sandbox authority" -keyout "$dir/keys/ca.key" -out "$dir/keys/ca.pem"
+    chmod 600 "$dir/keys/ca.key"
+}
+
+make_certificate() {
+    certificate "$1" -CA "$dir/keys/ca.pem" -CAkey "$dir/keys/ca.key" -addext basicConstraints=critical,CA:FALSE \
+        -addext "subjectAltName=DNS:$1,DNS:localhost,IP:127.0.0.1" -keyout "$dir/keys/sql-$1.key" -out "$dir/keys/sql-$1.pem"
+    chmod 600 "$dir/keys/sql-$1.key"
+}
+
 start_instance() {
     local name=$1 address=$2
     spawn "sqlhost-$name" "$build/sqlhost" --name "$name" --data "$dir/data/$name" --listen "$address" \
-        --sa-password-file "$dir/sa.password" || fail "the instance $name did not start: $dir/log/sqlhost-$name.log"
+        --sa-password-file "$dir/sa.password" --force-encryption \
+        --tls-certificate "$dir/keys/sql-$name.pem" --tls-key "$dir/keys/sql-$name.key" || fail "the instance $name did not start: $dir/log/sqlhost-$name.log"
 }
 
 # The group's databases from the same scripts that make one on a real SQL Server.
@@ -220,6 +241,8 @@ END
 
 [instance $name]
 server = $address
+encrypt = required
+ca-file = keys/ca.pem
 login = sa
 password-file = sa.password
 aliases = "$(alias_of "$name")"
@@ -237,6 +260,8 @@ write_btsmark_ini() {
 [group]
 name = BizTalk Group
 management-server = $(awk -F'\t' 'NR == 1 { print $2 }' "$dir/hosts")
+encrypt = required
+ca-file = keys/ca.pem
 login = sa
 password-file = sa.password
 
@@ -270,7 +295,7 @@ start_workload() {
     local name address
     while IFS=$'\t' read -r name address _; do servers+=(--instance "$name=$address"); done <"$dir/hosts"
     spawn workload "$build/btsmark-workload" run "${servers[@]}" --login sa --password-file "$dir/sa.password" \
-        --ledger "$dir/log/workload.ledger" --rate "${BTSMARK_WORKLOAD_RATE:-20}" || fail "the workload did not start: $dir/log/workload.log"
+        --ca-file "$dir/keys/ca.pem" --ledger "$dir/log/workload.ledger" --rate "${BTSMARK_WORKLOAD_RATE:-20}" || fail "the workload did not start: $dir/log/workload.log"
 }
 
 # A port that nobody listens on now: a server takes it at once, so that it stays ours.
@@ -289,9 +314,11 @@ make_new() {
     (umask 077 && od -An -N12 -tx1 /dev/urandom | tr -d ' \n' | sed 's/^/Sb!/; s/$/\n/' >"$dir/sa.password")
     "$build/btsmark" keygen "$dir/keys/coordinator" >/dev/null
     key_text coordinator
+    make_authority
     for ((number = 1; number <= hosts; number++)); do
         name=$(printf 'SQL%02d' $number)
         mkdir -p "$dir/backup/$name" "$dir/data/$name"
+        make_certificate "$name"
         start_instance "$name" 127.0.0.1:0
         agent=$(agent_of "$name")
         if [ "$agent" = "$name" ]; then

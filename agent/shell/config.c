@@ -8,6 +8,7 @@
 #include "agent/shell/path.h"
 #include "common/limits.h"
 #include "common/names.h"
+#include "common/sql_access.h"
 
 const char *
 bm_duty_name (bm_duty_t duty)
@@ -327,14 +328,11 @@ s_read_instance (bm_agent_config_t *self, int section, bm_error_t *error)
         if (bm_names_equal (self->instances[i].name, instance->name))
             return s_fail_at (self, section, error, "stands twice (case does not matter)");
     if (bm_config_need_text (file, section, "server", &instance->server, error) != BM_OK ||
-        bm_config_need_text (file, section, "login", &instance->login, error) != BM_OK ||
-        bm_config_file (file, section, "password-file", NULL, &password_file, error) != BM_OK ||
+        bm_sql_access_read (file, section, instance->server, &instance->access, &instance->login,
+                            &password_file, error) != BM_OK ||
         s_read_aliases (self, instance, section, error) != BM_OK)
         return error->status;
-    if (!password_file)
-        return s_fail_at (self, section, error, "password-file is missing: one line, mode 0600");
-    instance->password = bm_secret_from_file (password_file, error);
-    if (!instance->password)
+    if (password_file && !(instance->password = bm_secret_from_file (password_file, error)))
         return error->status;
     return s_read_paths (self, instance, section, error);
 }

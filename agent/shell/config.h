@@ -10,6 +10,7 @@
 #include "common/config.h"
 #include "common/key.h"
 #include "common/secret.h"
+#include "common/sql.h"
 
 /*  "status", "backup" or "restore". */
 const char *bm_duty_name (bm_duty_t duty);
@@ -37,9 +38,10 @@ typedef struct bm_mount {
 typedef struct bm_instance_config {
     const char *name;   /* what orders say */
     const char *server; /* host:port */
-    const char *login;
-    bm_secret_t *password;
-    char **aliases; /* "name" or "name,port" */
+    bm_sql_access_t access;
+    const char *login;     /* with Kerberos a phrase for people */
+    bm_secret_t *password; /* NULL with Kerberos */
+    char **aliases;        /* "name" or "name,port" */
     size_t alias_count;
     char *backup_path; /* normalised; "" = none */
     char **allowed_paths;

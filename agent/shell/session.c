@@ -328,6 +328,7 @@ bm_session_sql (bm_session_t *self, bm_error_t *error)
         return self->sql;
     s_set_sql (self, NULL);
     bm_sql_login_t login = {.server = self->instance->server,
+                            .access = self->instance->access,
                             .user = self->instance->login,
                             .password = self->instance->password,
                             .program = self->program,

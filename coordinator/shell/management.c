@@ -24,6 +24,7 @@ s_connect (bm_management_t *self, const char *program, bm_error_t *error)
 {
     const bm_settings_t *settings = self->settings;
     bm_sql_login_t login = {.server = settings->management_server,
+                            .access = settings->access,
                             .user = settings->login,
                             .password = self->password,
                             .database = settings->management_database,
@@ -79,8 +80,9 @@ bm_management_open (const bm_settings_t *settings, bm_error_t *error)
 {
     bm_management_t *self = bm_alloc (sizeof *self);
     self->settings = settings;
-    self->password = bm_secret_from_file (settings->password_file, error);
-    if (self->password)
+    if (settings->password_file)
+        self->password = bm_secret_from_file (settings->password_file, error);
+    if (self->password || settings->access.kerberos)
         self->sql = s_connect (self, "btsmark", error);
     if (!self->sql || s_check_objects (self, error))
         bm_management_close (&self);

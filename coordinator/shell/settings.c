@@ -6,6 +6,7 @@
 #include "common/limits.h"
 #include "common/names.h"
 #include "common/secret.h"
+#include "common/sql_access.h"
 #include "coordinator/shell/settings.h"
 
 #define S_SECOND ((int64_t)1000)
@@ -101,13 +102,8 @@ s_read_group (bm_settings_t *self, bm_error_t *error)
         status = bm_config_text (self->config, section, "management-database", "BizTalkMgmtDb",
                                  &self->management_database, error);
     if (!status)
-        status = bm_config_need_text (self->config, section, "login", &self->login, error);
-    const char *file = NULL;
-    if (!status)
-        status = bm_config_need_text (self->config, section, "password-file", &file, error);
-    if (!status)
-        status = bm_config_file (self->config, section, "password-file", NULL, &self->password_file,
-                                 error);
+        status = bm_sql_access_read (self->config, section, self->management_server, &self->access,
+                                     &self->login, &self->password_file, error);
     if (status)
         return status;
     if (strlen (self->group) > BM_LIMIT_NAME_BYTES)
@@ -402,7 +398,7 @@ bm_settings_load (const char *path, bm_error_t *error)
 {
     bm_settings_t *self = s_new (bm_config_load (path, error), error);
     if (self && (bm_secret_check_file (self->key_file, error) ||
-                 bm_secret_check_file (self->password_file, error)))
+                 (self->password_file && bm_secret_check_file (self->password_file, error))))
         bm_settings_destroy (&self);
     return self;
 }

@@ -6,6 +6,7 @@
 #define BM_SETTINGS_H
 
 #include "common/config.h"
+#include "common/sql.h"
 #include "coordinator/core/schedule.h"
 #include "coordinator/shell/native_settings.h"
 
@@ -33,8 +34,9 @@ typedef struct bm_settings {
     const char *group;
     const char *management_server; /* host:port, host,port or host */
     const char *management_database;
-    const char *login;
-    const char *password_file;
+    bm_sql_access_t access;    /* to the management server */
+    const char *login;         /* with Kerberos a phrase for people */
+    const char *password_file; /* NULL with Kerberos */
     int64_t lock_wait_ms;
 
     /* [coordinator] */

@@ -263,6 +263,7 @@ bm_sql_t *
 bm_cluster_sql (bm_cluster_t *self, size_t host, const char *database)
 {
     bm_sql_login_t login = {.server = self->hosts[host].address,
+                            .access = {.ca_file = bm_cluster_path (self, "keys/ca.pem")},
                             .user = "sa",
                             .password = self->password,
                             .database = database,

@@ -65,10 +65,13 @@ bm_work_group_open (const bm_work_group_t *self, size_t instance, const char *wh
 {
     bm_require (instance < self->instance_count);
     char *program = bm_format ("btsmark-workload %s", what);
-    bm_sql_login_t login = {.server = self->instances[instance].server,
-                            .user = self->user,
-                            .password = self->password,
-                            .program = program};
+    bm_sql_login_t login = {
+        .server = self->instances[instance].server,
+        .access = {.encrypt = self->ca_file ? BM_SQL_ENCRYPT_REQUIRED : BM_SQL_ENCRYPT_OFF,
+                   .ca_file = self->ca_file},
+        .user = self->user,
+        .password = self->password,
+        .program = program};
     bm_sql_t *sql = bm_sql_open (&login, error);
     free (program);
     return sql;

@@ -49,6 +49,7 @@ typedef struct bm_work_group {
     size_t orders_count;
     char *user;
     const bm_secret_t *password; /* borrowed */
+    const char *ca_file; /* borrowed; TLS with a certificate of these authorities; NULL = no TLS */
 } bm_work_group_t;
 
 bm_work_group_t *bm_work_group_new (const char *user, const bm_secret_t *password);

@@ -21,6 +21,7 @@ sql_open (const sql_place_t *place)
 {
     bm_error_t error = {0};
     bm_sql_login_t login = {.server = sh_server_address (place->fake->server),
+                            .access = {.encrypt = BM_SQL_ENCRYPT_OFF},
                             .user = "sa",
                             .password = place->password,
                             .program = "btsmark-agent test"};

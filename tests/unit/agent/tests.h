@@ -97,7 +97,7 @@ tests_configure (tests_place_t *place, const char *sql, const char *more)
                             "heartbeat = 100 ms\n%s"
                             "[allow full]\npublic-key = %s\nduties = status, backup\n"
                             "[allow watcher]\npublic-key = %s\nduties = status\n"
-                            "[instance SQL01]\nserver = %s\nlogin = sa\npassword-file = password\n"
+                            "[instance SQL01]\nserver = %s\nencrypt = off\nlogin = sa\npassword-file = password\n"
                             "aliases = sql01.example.com,1433, OTHER\nbackup-path = %s\n",
                             more, place->full_key, place->status_key, sql, place->backups);
     tests_write (place, "agent.ini", text);

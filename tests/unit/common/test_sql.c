@@ -49,6 +49,7 @@ static bm_sql_login_t
 s_login (const s_place_t *place)
 {
     return (bm_sql_login_t){.server = sh_server_address (place->server),
+                            .access = {.encrypt = BM_SQL_ENCRYPT_OFF},
                             .user = "sa",
                             .password = place->password,
                             .database = "BizTalkMgmtDb",

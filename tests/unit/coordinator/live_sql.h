@@ -72,6 +72,7 @@ static inline bm_sql_t *
 live_sql (const live_t *self, const char *database)
 {
     bm_sql_login_t login = {.server = self->address,
+                            .access = {.encrypt = BM_SQL_ENCRYPT_OFF},
                             .user = "sa",
                             .password = self->password,
                             .database = database,

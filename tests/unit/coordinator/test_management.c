@@ -33,7 +33,7 @@ setup (void **state)
     close (fd);
     char text[1024];
     snprintf (text, sizeof text,
-              "[group]\nname = G\nmanagement-server = %s\nlogin = btsmark\npassword-file = %s\n"
+              "[group]\nname = G\nmanagement-server = %s\nencrypt = off\nlogin = btsmark\npassword-file = %s\n"
               "[coordinator]\nkey-file = key\n[agent A]\naddress = tcp://a:1\nserver-key = %s\n",
               sh_server_address (place->sql->server), place->file, KEY);
     bm_error_t error = {0};

@@ -112,6 +112,7 @@ static inline bm_sql_t *
 stand_open (const stand_t *self, size_t instance)
 {
     bm_sql_login_t login = {.server = self->addresses[instance],
+                            .access = {.encrypt = BM_SQL_ENCRYPT_OFF},
                             .user = "sa",
                             .password = self->password,
                             .program = "test"};

@@ -19,8 +19,9 @@
 static const char s_help[] =
     "Usage: btsmark-workload run   --instance NAME=HOST:PORT ... --login USER --password-file FILE "
     "--ledger FILE\n"
-    "                              [--rate N] [--count N] [--seed N] [--ready-fd FD] [--log-level "
-    "LEVEL]\n"
+    "                              [--ca-file FILE] [--rate N] [--count N] [--seed N] [--ready-fd "
+    "FD] [--log-level\n"
+    "                              LEVEL]\n"
     "       btsmark-workload check --ledger FILE [--mark NAME] --began US --ended US\n"
     "                              --databases INSTANCE=FOLDER:DATABASE,... ...\n"
     "       btsmark-workload clock\n"
@@ -29,6 +30,7 @@ static const char s_help[] =
     "bodies as\n"
     "       TrackedMessages_Copy does, until a signal or, with --count, until all of them have "
     "arrived.\n"
+    "       --ca-file: over TLS, with server certificates of these authorities (PEM).\n"
     "check  cuts the databases at the mark from their backup files and says what a restore to it "
     "would lose, double\n"
     "       or invent. --began and --ended: the machine's monotonic clock (see clock) around the "
@@ -41,6 +43,7 @@ typedef struct {
     bm_work_group_t *group; /* only its instances are filled here */
     const char *login;
     const char *password_file;
+    const char *ca_file;
     const char *ledger;
     const char *mark;
     int64_t rate;
@@ -58,6 +61,7 @@ enum {
     S_INSTANCE = 256,
     S_LOGIN,
     S_PASSWORD,
+    S_CA_FILE,
     S_LEDGER,
     S_RATE,
     S_COUNT,
@@ -76,6 +80,7 @@ static const struct option s_long[] = {
     {"instance", required_argument, NULL, S_INSTANCE},
     {"login", required_argument, NULL, S_LOGIN},
     {"password-file", required_argument, NULL, S_PASSWORD},
+    {"ca-file", required_argument, NULL, S_CA_FILE},
     {"ledger", required_argument, NULL, S_LEDGER},
     {"rate", required_argument, NULL, S_RATE},
     {"count", required_argument, NULL, S_COUNT},
@@ -140,6 +145,9 @@ s_option (s_options_t *options, int option, const char *value, bm_error_t *error
             return BM_OK;
         case S_PASSWORD:
             options->password_file = value;
+            return BM_OK;
+        case S_CA_FILE:
+            options->ca_file = value;
             return BM_OK;
         case S_LEDGER:
             options->ledger = value;
@@ -222,6 +230,7 @@ s_run (s_options_t *options)
     bm_status_t status = password ? bm_sql_init (&error) : error.status;
     if (status == BM_OK) {
         bm_work_group_t *group = bm_work_group_new (options->login, password);
+        group->ca_file = options->ca_file;
         for (size_t i = 0; i < options->group->instance_count; i++) {
             char *text = bm_format ("%s=%s", options->group->instances[i].name,
                                     options->group->instances[i].server);
