@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
-enum { FAULT_MAX = 32, PASSWORD_MAX = 128, STOP_MS = 15000 };
+enum { FAULT_MAX = 32, MAP_MAX = 16, PASSWORD_MAX = 128, STOP_MS = 15000 };
 
 typedef struct {
     const char *name;
@@ -33,6 +33,8 @@ typedef struct {
     bool no_tls;
     char *faults[FAULT_MAX];
     size_t fault_count;
+    char *maps[MAP_MAX];
+    size_t map_count;
 } s_options_t;
 
 typedef struct {
@@ -61,6 +63,9 @@ static const char s_help[] =
     "  --force-encryption        refuses clients that do not encrypt\n"
     "  --no-tls                  as a server without a certificate: nothing is encrypted\n"
     "  --fsync                   every commit reaches the disk\n"
+    "  --map WINDOWS=DIR         a path of Windows, D:\\Backup or \\\\host\\share, stands for a "
+    "folder\n"
+    "                            here (repeatable)\n"
     "  --fault NAME=VALUE        a fault on demand (repeatable), as sqlhost_fault sets at run "
     "time\n"
     "  --log-level LEVEL         error, warn, info (default) or debug; the log goes to stderr\n"
@@ -83,6 +88,7 @@ enum {
     OPTION_FORCE_ENCRYPTION,
     OPTION_NO_TLS,
     OPTION_FSYNC,
+    OPTION_MAP,
     OPTION_FAULT,
     OPTION_LEVEL,
     OPTION_VERSION,
@@ -101,6 +107,7 @@ static const struct option s_long_options[] = {
     {"force-encryption", no_argument, NULL, OPTION_FORCE_ENCRYPTION},
     {"no-tls", no_argument, NULL, OPTION_NO_TLS},
     {"fsync", no_argument, NULL, OPTION_FSYNC},
+    {"map", required_argument, NULL, OPTION_MAP},
     {"fault", required_argument, NULL, OPTION_FAULT},
     {"log-level", required_argument, NULL, OPTION_LEVEL},
     {"version", no_argument, NULL, OPTION_VERSION},
@@ -184,6 +191,11 @@ s_take_option (s_options_t *options, int option)
             if (options->fault_count == FAULT_MAX || !strchr (optarg, '='))
                 return s_wrong ("--fault wants NAME=VALUE, at most 32 times", optarg);
             options->faults[options->fault_count++] = optarg;
+            return -1;
+        case OPTION_MAP:
+            if (options->map_count == MAP_MAX || !strchr (optarg, '='))
+                return s_wrong ("--map wants WINDOWS=DIR, at most 16 times", optarg);
+            options->maps[options->map_count++] = optarg;
             return -1;
         case OPTION_LEVEL:
             if (!sh_log_level_set (optarg))
@@ -279,6 +291,25 @@ s_set_up_sa (sh_instance_t *instance, const char *file)
 }
 
 static bool
+s_set_maps (sh_instance_t *instance, const s_options_t *options)
+{
+    for (size_t i = 0; i < options->map_count; i++) {
+        char *windows = options->maps[i];
+        char *folder = strchr (windows, '=');
+        *folder++ = 0;
+        if (!sh_path_map (instance, windows, folder)) {
+            sh_log (SH_LOG_ERROR,
+                    "--map %s=%s: wants a drive (D:\\Backup) or a share (\\\\host\\share) and a "
+                    "folder that is there",
+                    windows, folder);
+            return false;
+        }
+        sh_log (SH_LOG_INFO, "%s stands for %s", windows, folder);
+    }
+    return true;
+}
+
+static bool
 s_set_faults (sh_instance_t *instance, const s_options_t *options)
 {
     for (size_t i = 0; i < options->fault_count; i++) {
@@ -308,7 +339,7 @@ s_start (s_host_t *host, const s_options_t *options)
         return false;
     }
     if (!s_set_up_sa (host->instance, options->password_file) ||
-        !s_set_faults (host->instance, options))
+        !s_set_faults (host->instance, options) || !s_set_maps (host->instance, options))
         return false;
     if (!options->no_tls) {
         host->tls = sh_tls_new (options->certificate, options->key, text, sizeof text);

@@ -391,30 +391,18 @@ s_advance_chain (const s_job_t *job, sh_db_t *db)
     }
 }
 
-/*  msdb names an absolute path as the statement did, so that who sent it finds it again. */
-static const char *
-s_device_name (const s_job_t *job, int i)
-{
-    const char *given = job->backup->files[i];
-    bool drive = given[0] && given[1] == ':';
-    return given[0] == '/' || drive ? given : job->writer.paths[i];
-}
-
 /*  Under the lock. */
 static sh_status_t
 s_finish (s_job_t *job, sh_db_t *db, sh_backup_result_t *result, sh_error_t *error)
 {
     sh_instance_t *instance = job->session->instance;
-    const char *devices[SH_BACKUP_FILES_MAX];
     int set_id = 0;
     sh_status_t status = SH_OK;
-    for (int i = 0; i < job->backup->file_count; i++)
-        devices[i] = s_device_name (job, i);
     if (sh_fault_count_locked (instance, SH_FAULT_HISTORY_FAIL))
         status = SH_ERROR;
     else
-        status = sh_history_backup (instance, &job->header, devices, job->writer.new_media, &set_id,
-                                    error);
+        status = sh_history_backup (instance, &job->header, job->writer.names,
+                                    job->writer.new_media, &set_id, error);
     s_advance_chain (job, db);
     sh_log_save_db (instance, db, NULL);
     instance->uncheckpointed++; /* log may be cut now */
@@ -430,7 +418,7 @@ s_finish (s_job_t *job, sh_db_t *db, sh_backup_result_t *result, sh_error_t *err
     sh_note_locked (instance, "%s backed up: %s, first LSN %lld, last LSN %lld, file '%s' (%d).",
                     job->header.log ? "Log was" : "Database", job->header.database_name,
                     (long long)job->header.first_lsn, (long long)job->header.last_lsn,
-                    job->writer.paths[0], job->header.position);
+                    job->writer.names[0], job->header.position);
     if (status != SH_OK)
         return sh_fail (error, 3009, 16, 1,
                         "Could not insert a backup or restore history/detail record in the msdb "

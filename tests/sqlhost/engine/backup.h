@@ -1,10 +1,6 @@
 /*  tests/sqlhost/engine/backup.h
- *  BACKUP DATABASE and BACKUP LOG, and reading what they wrote.
- *
- *  A path that begins with '/' has its backslashes turned to '/': SQL Server on Linux takes both,
- *  and BizTalk's procedures join folder and file with a backslash. Any other path ("C:\x") is used
- *  as it is, relative to the data directory, so that it fails with 3201 and error 3 unless somebody
- *  made such a folder. */
+ *  BACKUP DATABASE and BACKUP LOG, and reading what they wrote. Paths are resolved as path.h says; messages
+ *  and msdb call a file as the statement did. */
 #ifndef SH_ENGINE_BACKUP_H
 #define SH_ENGINE_BACKUP_H
 
@@ -53,9 +49,6 @@ typedef struct {
 sh_status_t sh_backup (sh_esession_t *session, const sh_backup_t *backup,
                        sh_backup_result_t *result, sh_error_t *error);
 
-/*  Applies the rule above; the caller frees. */
-char *sh_backup_path (sh_instance_t *instance, const char *path);
-
 /*  What RESTORE HEADERONLY shows of one set. */
 typedef struct {
     char name[129], description[256];
@@ -79,17 +72,20 @@ typedef struct {
     int64_t data_bytes, log_bytes; /* sizes of the database's files */
 } sh_backup_header_t;
 
-/*  All sets of a file. 3201 cannot open, 3254/3241 not a backup. A set that ends before its trailer
+/*  Reading: instance NULL takes paths as they are. All sets of a file. 3201 cannot open, 3254/3241 not a backup. A set that ends before its trailer
  *  is listed with `damaged` set (3256 is for who wants to read it). The caller frees *out. */
-sh_status_t
-sh_backup_headers (const char *path, sh_backup_header_t **out, size_t *count, sh_error_t *error);
+sh_status_t sh_backup_headers (const sh_instance_t *instance, const char *path,
+                               sh_backup_header_t **out, size_t *count, sh_error_t *error);
+/*  A local file that holds backup sets, of which each ends. */
+bool sh_backup_whole (const char *local);
 /*  One set's header from any of its stripes; files that do not belong together: 3258; 3287 no such
  *  position. */
-sh_status_t sh_backup_header (const char *const *files, int file_count, int position,
-                              sh_backup_header_t *out, sh_error_t *error);
+sh_status_t
+sh_backup_header (const sh_instance_t *instance, const char *const *files, int file_count,
+                  int position, sh_backup_header_t *out, sh_error_t *error);
 /*  Reads a set through, all stripes given: 3256 incomplete, 3189 damaged, 3132 stripe missing, 3258
  *  stripes of different media sets, 3187 with `checksum` when the set has none. */
-sh_status_t sh_backup_verify (const char *const *files, int file_count, int position, bool checksum,
-                              sh_error_t *error);
+sh_status_t sh_backup_verify (const sh_instance_t *instance, const char *const *files,
+                              int file_count, int position, bool checksum, sh_error_t *error);
 
 #endif

@@ -87,7 +87,7 @@ s_add_set (s_work_t *work, const char *path, const sh_set_t *found)
     sh_stripe_t *stripe = &set->stripes[h->family_number - 1];
     if (!stripe->path)
         set->count++;
-    stripe->path = path;
+    stripe->path = stripe->local = path;
     stripe->set = *found;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tests/sqlhost/engine/internal.h"
+#include "tests/sqlhost/engine/path.h"
 
 sh_db_t *
 sh_db_by_id (sh_instance_t *self, int db_id)
@@ -124,14 +125,25 @@ s_file_size (int64_t used)
     return (used / step + 1) * step;
 }
 
+static void
+s_show_file (const sh_instance_t *instance, const char *local, char out[1024])
+{
+    char *shown = sh_path_shown (instance, local);
+    sh_copy (out, 1024, shown);
+    free (shown);
+}
+
 void
 sh_db_describe (sh_instance_t *instance, const sh_db_t *db, sh_db_info_t *out)
 {
     *out = db->info;
     out->has_full_backup = db->chain_lsn > 0;
     out->log_reuse_wait = s_reuse_wait (instance, db);
-    sh_data_path (instance, db, out->data_file, sizeof out->data_file);
-    snprintf (out->log_file, sizeof out->log_file, "%s/instance.db", instance->directory);
+    char file[1024];
+    sh_data_path (instance, db, file, sizeof file);
+    s_show_file (instance, file, out->data_file);
+    snprintf (file, sizeof file, "%s/instance.db", instance->directory);
+    s_show_file (instance, file, out->log_file);
     int64_t rows = 0;
     for (size_t i = 0; db->image && i < db->image->table_count; i++)
         rows += db->image->tables[i]->bytes;

@@ -28,6 +28,7 @@
 #include "tests/sqlhost/engine/error.h"
 #include "tests/sqlhost/engine/fault.h"
 #include "tests/sqlhost/engine/instance.h"
+#include "tests/sqlhost/engine/path.h"
 #include "tests/sqlhost/engine/row.h"
 #include "tests/sqlhost/engine/transaction.h"
 #include "tests/sqlhost/engine/value.h"

@@ -9,6 +9,7 @@ static const char *const s_names[SH_FAULT_COUNT] = {
     [SH_FAULT_LATENCY_MS] = "latency_ms",
     [SH_FAULT_DISK_RATE] = "disk_rate",
     [SH_FAULT_DISK_FULL_AFTER] = "disk_full_after",
+    [SH_FAULT_DISK_FREE] = "disk_free",
     [SH_FAULT_BACKUP_HOLD_AFTER] = "backup_hold_after",
     [SH_FAULT_DROP_BACKUP] = "drop_backup",
     [SH_FAULT_HISTORY_FAIL] = "history_fail",

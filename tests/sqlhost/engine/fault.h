@@ -15,6 +15,7 @@ typedef enum {
     SH_FAULT_LATENCY_MS,        /* tsql: before each request */
     SH_FAULT_DISK_RATE,         /* engine: bytes a second of the disk that all backups share */
     SH_FAULT_DISK_FULL_AFTER,   /* engine: a backup fails with 3202 after so many bytes */
+    SH_FAULT_DISK_FREE,         /* procedures: what volumes and drives tell, in bytes */
     SH_FAULT_BACKUP_HOLD_AFTER, /* engine: each new backup waits after so many bytes, until 0 */
     SH_FAULT_DROP_BACKUP,     /* engine: the session that runs the next BACKUP is dropped midway */
     SH_FAULT_HISTORY_FAIL,    /* engine: msdb's rows of the next BACKUP fail with 3009 */

@@ -289,6 +289,7 @@ s_free (sh_instance_t *self)
     pthread_cond_destroy (&self->checkpoint_wake);
     pthread_mutex_destroy (&self->checkpoint_mutex);
     pthread_mutex_destroy (&self->mutex);
+    sh_path_free (self);
     free (self->directory);
     free (self->name);
     free (self);

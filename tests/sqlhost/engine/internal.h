@@ -389,6 +389,10 @@ int64_t sh_now_ms (void); /* monotonic */
 
 /*  ---- the instance (instance.c) ---- */
 
+typedef struct {
+    char *windows, *folder;
+} sh_map_t;
+
 struct sh_instance {
     pthread_mutex_t mutex;
     char *directory, *name;
@@ -415,7 +419,9 @@ struct sh_instance {
     bool checkpointer_runs;
     pthread_cond_t checkpoint_wake;
     size_t uncheckpointed; /* changes since the last one */
-    int64_t disk_free_us;  /* when the limited disk has written what it was given */
+    sh_map_t *maps;        /* path.c; set before the first session, read without the lock */
+    size_t map_count, map_capacity;
+    int64_t disk_free_us; /* when the limited disk has written what it was given */
 };
 
 void sh_lock_instance (sh_instance_t *self);
@@ -440,6 +446,8 @@ void sh_note_locked (sh_instance_t *self, const char *format, ...)
     __attribute__ ((format (printf, 2, 3)));
 int64_t sh_fault_locked (const sh_instance_t *self, sh_fault_id_t id);
 bool sh_fault_count_locked (sh_instance_t *self, sh_fault_id_t id);
+
+void sh_path_free (sh_instance_t *instance);
 
 /*  ---- rows (row.c) ---- */
 

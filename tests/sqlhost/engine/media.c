@@ -5,34 +5,6 @@
 #include <string.h>
 #include <zlib.h>
 
-void
-sh_os_error (int number, char *out, size_t size)
-{
-    switch (number) {
-        case ENOENT:
-        case ENOTDIR:
-            snprintf (out, size, "3(The system cannot find the path specified.)");
-            break;
-        case EACCES:
-        case EPERM:
-        case EISDIR:
-        case EROFS:
-            snprintf (out, size, "5(Access is denied.)");
-            break;
-        case EWOULDBLOCK:
-            snprintf (out, size,
-                      "32(The process cannot access the file because it is being used "
-                      "by another process.)");
-            break;
-        case ENOSPC:
-        case EDQUOT:
-            snprintf (out, size, "112(There is not enough space on the disk.)");
-            break;
-        default:
-            snprintf (out, size, "%d(%s)", number, strerror (number));
-    }
-}
-
 /*  ---- chunks ---- */
 
 static void
@@ -427,10 +399,10 @@ sh_set_read (const sh_stripe_t *stripes, size_t count,
             status = s_set_error (&stripes[i], SH_CHUNK_TORN, error);
             break;
         }
-        files[i] = fopen (stripes[i].path, "rbe");
+        files[i] = fopen (stripes[i].local, "rbe");
         if (!files[i] || fseek (files[i], stripes[i].set.offset, SEEK_SET) != 0) {
             char os[256];
-            sh_os_error (errno, os, sizeof os);
+            sh_os_error_of (stripes[i].local, errno, os, sizeof os);
             status = sh_fail (error, 3201, 16, 2,
                               "Cannot open backup device '%s'. Operating system error %s.",
                               stripes[i].path, os);

@@ -18,6 +18,7 @@
 
 #include "tests/sqlhost/engine/backup.h"
 #include "tests/sqlhost/engine/memory.h"
+#include "tests/sqlhost/engine/path.h"
 
 enum {
     SH_CHUNK_MEDIA = 'M',
@@ -82,7 +83,8 @@ void sh_trailer_put (sh_bytes_t *out, const sh_backup_header_t *header, uint32_t
 
 /*  One stripe of a set to be read. */
 typedef struct {
-    const char *path;
+    const char *path;  /* as it is called in messages */
+    const char *local; /* where it is */
     sh_set_t set;
 } sh_stripe_t;
 
@@ -91,8 +93,5 @@ typedef struct {
 sh_status_t sh_set_read (const sh_stripe_t *stripes, size_t count,
                          bool (*each) (void *arg, uint8_t type, const void *data, size_t size),
                          void *arg, sh_error_t *error);
-
-/*  "3(The system cannot find the path specified.)" for an errno, as SQL Server words it. */
-void sh_os_error (int number, char *out, size_t size);
 
 #endif

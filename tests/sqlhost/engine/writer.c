@@ -10,35 +10,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-char *
-sh_backup_path (sh_instance_t *instance, const char *path)
-{
-    if (path[0] == '/') {
-        char *copy = sh_mem_strdup (path);
-        for (char *p = copy; *p; p++)
-            if (*p == '\\')
-                *p = '/';
-        return copy;
-    }
-    size_t size = strlen (instance->directory) + strlen (path) + 2;
-    char *joined = sh_mem_alloc (size);
-    snprintf (joined, size, "%s/%s", instance->directory, path);
-    /*  "C:\x\y.bak" is a folder and a file, not one long name. */
-    for (char *p = joined + strlen (instance->directory); *p; p++)
-        if (*p == '\\')
-            *p = '/';
-    return joined;
-}
-
 /*  ---- opening ---- */
 
 static sh_status_t
-s_cannot_open (const char *path, int number, sh_error_t *error)
+s_cannot_open (const sh_writer_t *self, int i, int number, sh_error_t *error)
 {
     char os[256];
-    sh_os_error (number, os, sizeof os);
+    sh_os_error_of (self->paths[i], number, os, sizeof os);
     return sh_fail (error, 3201, 16, 1,
-                    "Cannot open backup device '%s'. Operating system error %s.", path, os);
+                    "Cannot open backup device '%s'. Operating system error %s.", self->names[i],
+                    os);
 }
 
 static sh_status_t
@@ -46,15 +27,15 @@ s_open_file (sh_writer_t *self, int i, sh_error_t *error)
 {
     int fd = open (self->paths[i], O_RDWR | O_CREAT | O_CLOEXEC, 0640);
     if (fd < 0)
-        return s_cannot_open (self->paths[i], errno, error);
+        return s_cannot_open (self, i, errno, error);
     struct stat info;
     if (fstat (fd, &info) != 0 || !S_ISREG (info.st_mode)) {
         close (fd);
-        return s_cannot_open (self->paths[i], EACCES, error);
+        return s_cannot_open (self, i, EACCES, error);
     }
     if (flock (fd, LOCK_EX | LOCK_NB) != 0) {
         close (fd);
-        return s_cannot_open (self->paths[i], EWOULDBLOCK, error);
+        return s_cannot_open (self, i, EWOULDBLOCK, error);
     }
     self->files[i] = fdopen (fd, "r+b");
     sh_require (self->files[i] != NULL);
@@ -72,19 +53,19 @@ s_check_media (sh_writer_t *self, int i, const sh_backup_t *backup, const sh_sca
         return sh_fail (error, 3259, 16, 1,
                         "The volume on device '%s' is not part of a multiple family media set. "
                         "BACKUP WITH FORMAT can be used to form a new media set.",
-                        self->paths[i]);
+                        self->names[i]);
     if (media->family_count != self->file_count)
         return sh_fail (error, 3231, 16, 1,
                         "The media loaded on \"%s\" is formatted to support %d media families, but "
                         "%d media families are expected according to the backup device "
                         "specification.",
-                        self->paths[i], media->family_count, self->file_count);
+                        self->names[i], media->family_count, self->file_count);
     if (media->family_number != i + 1 || (i > 0 && memcmp (media->guid, self->media.guid, 16) != 0))
         return sh_fail (error, 3258, 16, 1,
                         "The volume on device '%s' is not part of the media set that is currently "
                         "being processed. Ensure that the backup devices are loaded with the "
                         "correct media.",
-                        self->paths[i]);
+                        self->names[i]);
     if (backup->compress != SH_CHOICE_DEFAULT &&
         media->compressed != (backup->compress == SH_CHOICE_YES))
         return sh_fail (error, 3098, 16, 2,
@@ -114,7 +95,7 @@ s_check_expired (const sh_writer_t *self, int i, const sh_scan_result_t *found, 
         return sh_fail (error, 4030, 16, 1,
                         "The medium on device '%s' expires on %04d-%02d-%02d %02d:%02d:%02d and "
                         "cannot be overwritten.",
-                        self->paths[i], day.year, day.month, day.day, day.hour, day.minute,
+                        self->names[i], day.year, day.month, day.day, day.hour, day.minute,
                         day.second);
     }
     return SH_OK;
@@ -129,7 +110,7 @@ s_check_append (const sh_writer_t *self, int i, const sh_scan_result_t *found, s
                         "The backup data at the end of '%s' is incorrectly formatted. Backup sets "
                         "on the media might be damaged and unusable. No additional backup sets can "
                         "be appended to the media set.",
-                        self->paths[i]);
+                        self->names[i]);
     return SH_OK;
 }
 
@@ -145,7 +126,7 @@ s_look (sh_writer_t *self, int i, const sh_backup_t *backup, sh_error_t *error)
         status = sh_fail (error, 3242, 16, 2,
                           "The file on device '%s' is not a valid Microsoft Tape Format backup "
                           "set.",
-                          self->paths[i]);
+                          self->names[i]);
     else {
         status = s_check_media (self, i, backup, &found, error);
         if (status == SH_OK && backup->init && !backup->skip)
@@ -177,7 +158,10 @@ sh_writer_open (sh_writer_t *self, sh_esession_t *session, const sh_backup_t *ba
         backup->max_transfer_size > 0 ? (size_t)backup->max_transfer_size : SH_CHUNK_RAW;
     self->position = 1;
     for (int i = 0; i < backup->file_count && status == SH_OK; i++) {
-        self->paths[i] = sh_backup_path (session->instance, backup->files[i]);
+        const char *given = backup->files[i];
+        self->paths[i] = sh_path_local (session->instance, given);
+        bool whole = given[0] == '/' || given[0] == '\\' || (given[0] && given[1] == ':');
+        self->names[i] = whole ? given : self->paths[i];
         status = s_open_file (self, i, error);
     }
     for (int i = 0; i < backup->file_count && status == SH_OK; i++)
@@ -200,7 +184,7 @@ s_write_failed (const sh_writer_t *self, int i, int number, sh_error_t *error)
 {
     char os[256];
     sh_os_error (number, os, sizeof os);
-    return sh_fail (error, 3202, 16, 1, "Write on \"%s\" failed: %s", self->paths[i], os);
+    return sh_fail (error, 3202, 16, 1, "Write on \"%s\" failed: %s", self->names[i], os);
 }
 
 /*  A backup keeps the value that it began with, so that a test can hold one and let others pass. */

@@ -10,7 +10,8 @@
 typedef struct {
     sh_esession_t *session;
     int file_count;
-    char *paths[SH_BACKUP_FILES_MAX];
+    char *paths[SH_BACKUP_FILES_MAX];       /* where they are */
+    const char *names[SH_BACKUP_FILES_MAX]; /* as the statement calls them, if wholly */
     FILE *files[SH_BACKUP_FILES_MAX];
     sh_media_t media;
     int position;   /* of the new set */

@@ -5,7 +5,7 @@
 sh_backend_t *
 sh_tsql_backend_new (sh_instance_t *instance)
 {
-    return &sh_host_new (instance, sh_builtins, sh_sysviews)->backend;
+    return &sh_host_new (instance, sh_builtins, sh_sysviews, sh_table_functions)->backend;
 }
 
 void

@@ -3,8 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "branch.h"
 
@@ -193,81 +191,6 @@ sh_proc_addsrvrolemember (sh_session_t *session, sh_call_t *call)
     return status;
 }
 
-/*  ---- files ---- */
-
-/*  xp_fileexist path [, @exists OUTPUT] */
-sh_status_t
-sh_proc_fileexist (sh_session_t *session, sh_call_t *call)
-{
-    char *path = sh_call_text (session, call, "@filename", 0);
-    struct stat info;
-    char *real = path ? sh_backup_path (session->instance, path) : NULL;
-    bool exists = real && stat (real, &info) == 0;
-    bool folder = exists && S_ISDIR (info.st_mode);
-    sh_type_t type = sh_type_of (SH_TYPE_INT);
-    if (call->count > 1)
-        sh_call_output (call, "@exists", 1, sh_value_int (exists && !folder), type);
-    else {
-        sh_rowset_t *rows = sh_rowset_new ();
-        sh_type_t bit = sh_type_of (SH_TYPE_BIT);
-        sh_rowset_add_field (rows, "File Exists", bit, false);
-        sh_rowset_add_field (rows, "File is a Directory", bit, false);
-        sh_rowset_add_field (rows, "Parent Directory Exists", bit, false);
-        char *slash = real ? strrchr (real, '/') : NULL;
-        if (slash && slash != real)
-            *slash = 0;
-        bool parent = slash && stat (real, &info) == 0 && S_ISDIR (info.st_mode);
-        sh_value_t *row = sh_rowset_add_row (rows);
-        row[0] = sh_value_int (exists && !folder);
-        row[1] = sh_value_int (folder);
-        row[2] = sh_value_int (parent);
-        sh_out_rowset (session, rows);
-        sh_out_done (session, SH_COMMAND_SELECT, true, 1);
-        sh_rowset_destroy (&rows);
-    }
-    free (real);
-    free (path);
-    return SH_OK;
-}
-
-sh_status_t
-sh_proc_create_subdir (sh_session_t *session, sh_call_t *call)
-{
-    char *path = sh_call_text (session, call, "@path", 0);
-    char *real = path ? sh_backup_path (session->instance, path) : NULL;
-    sh_status_t status = SH_OK;
-    for (char *slash = real ? real + 1 : NULL; slash && (slash = strchr (slash, '/')); slash++) {
-        *slash = 0;
-        mkdir (real, 0755);
-        *slash = '/';
-    }
-    struct stat info;
-    if (!real || (mkdir (real, 0755) != 0 && (stat (real, &info) != 0 || !S_ISDIR (info.st_mode))))
-        status =
-            sh_error_set (session, 22048, 16, 1,
-                          "xp_create_subdir() returned error 3, 'The system cannot find the path "
-                          "specified.'");
-    free (real);
-    free (path);
-    return status;
-}
-
-/*  xp_delete_file 0, path: one file. */
-sh_status_t
-sh_proc_delete_file (sh_session_t *session, sh_call_t *call)
-{
-    char *path = sh_call_text (session, call, "@path", 1);
-    char *real = path ? sh_backup_path (session->instance, path) : NULL;
-    sh_status_t status = SH_OK;
-    if (!real || unlink (real) != 0)
-        status =
-            sh_error_set (session, 22049, 16, 1,
-                          "Error executing extended stored procedure: the file cannot be deleted.");
-    free (real);
-    free (path);
-    return status;
-}
-
 /*  ---- reports ---- */
 
 /*  Runs a query of our own and sends its rows. */
@@ -435,6 +358,8 @@ const sh_builtin_t sh_builtins[] = {{"sp_getapplock", sh_proc_getapplock},
                                     {"xp_fileexist", sh_proc_fileexist},
                                     {"xp_create_subdir", sh_proc_create_subdir},
                                     {"xp_delete_file", sh_proc_delete_file},
+                                    {"xp_dirtree", sh_proc_dirtree},
+                                    {"xp_fixeddrives", sh_proc_fixeddrives},
                                     {"sp_who", sh_proc_who},
                                     {"sp_who2", sh_proc_who},
                                     {"sp_helpdb", sh_proc_helpdb},

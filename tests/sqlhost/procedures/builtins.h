@@ -7,6 +7,7 @@
 
 extern const sh_builtin_t sh_builtins[];
 extern const sh_sysview_t sh_sysviews[];
+extern const sh_table_function_t sh_table_functions[];
 
 /*  views_*.c: the view functions that the table in views.c lists. */
 #include "views.h"
@@ -29,6 +30,8 @@ sh_status_t sh_proc_addsrvrolemember (sh_session_t *session, sh_call_t *call);
 sh_status_t sh_proc_fileexist (sh_session_t *session, sh_call_t *call);
 sh_status_t sh_proc_create_subdir (sh_session_t *session, sh_call_t *call);
 sh_status_t sh_proc_delete_file (sh_session_t *session, sh_call_t *call);
+sh_status_t sh_proc_dirtree (sh_session_t *session, sh_call_t *call);
+sh_status_t sh_proc_fixeddrives (sh_session_t *session, sh_call_t *call);
 sh_status_t sh_proc_who (sh_session_t *session, sh_call_t *call);
 sh_status_t sh_proc_helpdb (sh_session_t *session, sh_call_t *call);
 sh_status_t sh_proc_helptext (sh_session_t *session, sh_call_t *call);

@@ -178,6 +178,29 @@ sh_fill_master_files (sh_session_t *session, int db_id, sh_rowset_t *rows)
     free (list);
 }
 
+/*  A map of a Windows path makes this a server on Windows. */
+void
+sh_define_dm_os_host_info (sh_rowset_t *rows)
+{
+    sh_view_fields (rows, "host_platform:n,host_distribution:n,host_release:n,"
+                          "host_service_pack_level:n,host_sku:i,os_language_version:i");
+}
+
+void
+sh_fill_dm_os_host_info (sh_session_t *session, int db_id, sh_rowset_t *rows)
+{
+    bool windows = sh_path_windows (session->instance);
+    sh_value_t *v = sh_rowset_add_row (rows);
+    (void)db_id;
+    sh_cell_text (&v[0], windows ? "Windows" : "Linux");
+    sh_cell_text (&v[1], windows ? "Windows Server 2019 Standard" : "sqlhost");
+    sh_cell_text (&v[2], windows ? "10.0" : "");
+    sh_cell_text (&v[3], "");
+    if (windows)
+        v[4] = sh_value_int (7);
+    v[5] = sh_value_int (1033);
+}
+
 /*  ---- recovery status ---- */
 
 void
@@ -378,6 +401,8 @@ const sh_sysview_t sh_sysviews[] = {
     S_SYS (dm_os_wait_stats),
     S_SYS (dm_os_waiting_tasks),
     S_SYS (dm_os_sys_info),
+    S_SYS (dm_os_enumerate_fixed_drives),
+    S_SYS (dm_os_host_info),
     {"INFORMATION_SCHEMA", "TABLES", sh_define_is_tables, sh_fill_is_tables},
     {"INFORMATION_SCHEMA", "COLUMNS", sh_define_is_columns, sh_fill_is_columns},
     {"INFORMATION_SCHEMA", "ROUTINES", sh_define_is_routines, sh_fill_is_routines},

@@ -49,6 +49,8 @@ SH_VIEW (dm_tran_current_transaction);
 SH_VIEW (dm_os_wait_stats);
 SH_VIEW (dm_os_waiting_tasks);
 SH_VIEW (dm_os_sys_info);
+SH_VIEW (dm_os_enumerate_fixed_drives);
+SH_VIEW (dm_os_host_info);
 SH_VIEW (master_files);
 SH_VIEW (sysprocesses);
 SH_VIEW (sysservers);

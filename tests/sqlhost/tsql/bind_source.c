@@ -1,7 +1,6 @@
 /*  What stands in FROM: tables, views, system views, rows in memory, derived tables, joins. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "bind.h"
 
@@ -361,83 +360,105 @@ s_from_name (sh_bind_t *b, const sh_source_t *source, sh_buffer_t *sql)
 
 /*  ---- functions as sources ---- */
 
-static sh_rowset_t *
-s_file_exists (const char *path)
+static bool s_from_one (sh_bind_t *b, const sh_source_t *source, sh_buffer_t *sql);
+
+static const sh_table_function_t *
+s_find_function (const sh_bind_t *b, const sh_name_t *name)
 {
-    sh_rowset_t *rows = sh_rowset_new ();
-    sh_rowset_add_field (rows, "file_exists", sh_type_of (SH_TYPE_BIT), false);
-    sh_rowset_add_field (rows, "file_is_a_directory", sh_type_of (SH_TYPE_BIT), false);
-    sh_rowset_add_field (rows, "parent_directory_exists", sh_type_of (SH_TYPE_BIT), false);
-    struct stat info;
-    bool exists = path && stat (path, &info) == 0;
-    bool folder = exists && S_ISDIR (info.st_mode);
-    bool parent = exists;
-    const char *slash = path ? strrchr (path, '/') : NULL;
-    if (slash && slash != path) {
-        char *up = strndup (path, (size_t)(slash - path));
-        parent = up && stat (up, &info) == 0 && S_ISDIR (info.st_mode);
-        free (up);
-    }
-    sh_value_t *row = sh_rowset_add_row (rows);
-    row[0] = sh_value_int (exists && !folder);
-    row[1] = sh_value_int (folder);
-    row[2] = sh_value_int (parent);
-    return rows;
+    const sh_table_function_t *f = b->session->host_of->functions;
+    for (; f && f->name; f++)
+        if (sh_same (f->name, name->object) &&
+            (name->schema ? f->schema && sh_same (f->schema, name->schema) : !f->schema))
+            return f;
+    return NULL;
 }
 
-static sh_rowset_t *
-s_string_split (const char *text, const char *separator)
+static bool
+s_check_count (sh_bind_t *b, const sh_source_t *source, const sh_table_function_t *function)
 {
-    sh_rowset_t *rows = sh_rowset_new ();
-    sh_rowset_add_field (rows, "value", sh_type_nvarchar (4000), true);
-    size_t width = separator ? strlen (separator) : 0;
-    while (text && width) {
-        const char *end = strstr (text, separator);
-        size_t size = end ? (size_t)(end - text) : strlen (text);
-        sh_rowset_add_row (rows)[0] = sh_value_own (text, size);
-        text = end ? end + width : NULL;
-    }
-    return rows;
+    size_t count = 0;
+    for (const sh_expr_t *arg = source->args; arg; arg = arg->next)
+        count++;
+    if (count == function->arguments)
+        return true;
+    sh_bind_fail (b, count < function->arguments ? 313 : 8144, 16, 3,
+                  count < function->arguments
+                      ? "An insufficient number of arguments were supplied for the procedure or "
+                        "function %s."
+                      : "Procedure or function %s has too many arguments specified.",
+                  function->name);
+    return false;
 }
 
 static bool
 s_from_function (sh_bind_t *b, const sh_source_t *source, sh_buffer_t *sql)
 {
-    const char *name = source->name.object;
-    bool file = sh_same (name, "dm_os_file_exists") && sh_same (source->name.schema, "sys");
-    bool split = sh_same (name, "STRING_SPLIT") && !source->name.schema;
-    if (!file && !split)
+    const sh_table_function_t *function = s_find_function (b, &source->name);
+    if (!function)
         return s_from_stored (b, source, "IF", sql);
-    char *first = NULL, *second = NULL;
+    if (!s_check_count (b, source, function))
+        return false;
+    char *args[SH_TABLE_ARGUMENTS_MAX] = {NULL};
     sh_status_t status = SH_OK;
-    if (source->args)
-        status = sh_eval_text (b->session, source->args, &first);
-    if (status == SH_OK && source->args && source->args->next)
-        status = sh_eval_text (b->session, source->args->next, &second);
-    bool ok = status == SH_OK;
-    if (ok) {
-        sh_rowset_t *rows = file ? s_file_exists (first) : s_string_split (first, second);
-        ok = s_from_rows (b, source, rows, rows, sql);
-    } else
-        s_stop (b, status);
-    free (first);
-    free (second);
-    return ok;
+    size_t count = 0;
+    for (const sh_expr_t *arg = source->args; arg && status == SH_OK; arg = arg->next)
+        status = sh_eval_text (b->session, arg, &args[count++]);
+    sh_rowset_t *rows = sh_rowset_new ();
+    function->define (rows);
+    if (status == SH_OK)
+        status = function->fill (b->session, (const char *const *)args, rows);
+    for (size_t i = 0; i < count; i++)
+        free (args[i]);
+    if (status == SH_OK)
+        return s_from_rows (b, source, rows, rows, sql);
+    sh_rowset_destroy (&rows);
+    return s_stop (b, status);
+}
+
+/*  x CROSS APPLY f (a, b) of a keyed function: x JOIN all rows of f ON its columns = a, b. */
+static bool
+s_apply (sh_bind_t *b, const sh_source_t *source, sh_buffer_t *sql)
+{
+    const sh_source_t *right = source->right;
+    const sh_table_function_t *function =
+        right->kind == SH_SOURCE_FUNCTION ? s_find_function (b, &right->name) : NULL;
+    if (!function || !function->keyed) {
+        sh_bind_fail (b, SH_NOT_SUPPORTED, 16, 1, "APPLY is not supported by sqlhost.");
+        return false;
+    }
+    if (!s_from_one (b, source->left, sql) || !s_check_count (b, right, function))
+        return false;
+    sh_frag_t keys[SH_TABLE_ARGUMENTS_MAX];
+    size_t count = 0;
+    for (const sh_expr_t *arg = right->args; arg; arg = arg->next)
+        keys[count++] = sh_bind_expr (b, arg);
+    if (b->failed)
+        return false;
+    sh_rowset_t *rows = sh_rowset_new ();
+    function->define (rows);
+    sh_status_t status = function->fill (b->session, NULL, rows);
+    if (status != SH_OK) {
+        sh_rowset_destroy (&rows);
+        return s_stop (b, status);
+    }
+    sh_buffer_puts (sql, source->join == SH_JOIN_OUTER_APPLY ? " LEFT JOIN " : " JOIN ");
+    if (!s_from_rows (b, right, rows, rows, sql))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        sh_buffer_printf (sql, "%s %s.c%zu = %s", i ? " AND" : " ON", b->scope->last->sql_alias, i,
+                          keys[i].sql);
+    return true;
 }
 
 /*  ---- joins ---- */
-
-static bool s_from_one (sh_bind_t *b, const sh_source_t *source, sh_buffer_t *sql);
 
 static bool
 s_from_join (sh_bind_t *b, const sh_source_t *source, sh_buffer_t *sql)
 {
     static const char *const words[] = {"JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN",
                                         "CROSS JOIN"};
-    if (source->join > SH_JOIN_CROSS) {
-        sh_bind_fail (b, SH_NOT_SUPPORTED, 16, 1, "APPLY is not supported by sqlhost.");
-        return false;
-    }
+    if (source->join > SH_JOIN_CROSS)
+        return s_apply (b, source, sql);
     bool wrapped = b->wrapped;
     b->wrapped |= source->join == SH_JOIN_RIGHT || source->join == SH_JOIN_FULL;
     if (!s_from_one (b, source->left, sql))

@@ -203,13 +203,15 @@ s_rowset (const s_header_t *fields, size_t count)
 
 /*  All sets of the first file; other stripes must be of the same sets. */
 static sh_status_t
-s_header_only (sh_session_t *self, const char *const *paths, const sh_job_t *job)
+s_header_only (sh_session_t *self, const char *const *files, const sh_job_t *job)
 {
     sh_backup_header_t *headers = NULL, other;
     size_t count = 0;
-    sh_status_t status = sh_backup_headers (paths[0], &headers, &count, &self->error);
+    sh_status_t status =
+        sh_backup_headers (self->instance, files[0], &headers, &count, &self->error);
     for (size_t i = 0; status == SH_OK && job->backup.file_count > 1 && i < count; i++)
-        status = sh_backup_header (paths, job->backup.file_count, (int)i + 1, &other, &self->error);
+        status = sh_backup_header (self->instance, files, job->backup.file_count, (int)i + 1,
+                                   &other, &self->error);
     if (status == SH_OK) {
         sh_rowset_t *rows = s_rowset (s_headers, sizeof s_headers / sizeof *s_headers);
         for (size_t i = 0; i < count; i++)
@@ -275,12 +277,12 @@ s_file_row (sh_rowset_t *rows, const sh_backup_header_t *h, bool log)
 }
 
 static sh_status_t
-s_file_list (sh_session_t *self, const char *const *paths, const sh_job_t *job)
+s_file_list (sh_session_t *self, const char *const *files, const sh_job_t *job)
 {
     sh_backup_header_t header;
     sh_status_t status =
-        sh_backup_header (paths, job->backup.file_count, job->file_number ? job->file_number : 1,
-                          &header, &self->error);
+        sh_backup_header (self->instance, files, job->backup.file_count,
+                          job->file_number ? job->file_number : 1, &header, &self->error);
     if (status != SH_OK)
         return status;
     sh_rowset_t *rows = s_rowset (s_files, sizeof s_files / sizeof *s_files);
@@ -293,10 +295,10 @@ s_file_list (sh_session_t *self, const char *const *paths, const sh_job_t *job)
 /*  ---- RESTORE VERIFYONLY ---- */
 
 static sh_status_t
-s_verify_only (sh_session_t *self, const char *const *paths, const sh_job_t *job)
+s_verify_only (sh_session_t *self, const char *const *files, const sh_job_t *job)
 {
     int position = job->file_number ? job->file_number : 1;
-    sh_status_t status = sh_backup_verify (paths, job->backup.file_count, position,
+    sh_status_t status = sh_backup_verify (self->instance, files, job->backup.file_count, position,
                                            job->backup.checksum == SH_CHOICE_YES, &self->error);
     if (status == SH_OK) {
         sh_error_t message = {.number = 3262, .severity = 10, .state = 1};
@@ -311,7 +313,7 @@ s_verify_only (sh_session_t *self, const char *const *paths, const sh_job_t *job
 static const struct {
     const char *word;
     const char *what; /* in 3013 */
-    sh_status_t (*run) (sh_session_t *self, const char *const *paths, const sh_job_t *job);
+    sh_status_t (*run) (sh_session_t *self, const char *const *files, const sh_job_t *job);
 } s_kinds[] = {{"HEADERONLY", "RESTORE HEADERONLY", s_header_only},
                {"FILELISTONLY", "RESTORE FILELIST", s_file_list},
                {"VERIFYONLY", "VERIFY DATABASE", s_verify_only}};
@@ -320,17 +322,12 @@ sh_flow_t
 sh_exec_restore (sh_session_t *self, const sh_stmt_t *stmt)
 {
     sh_job_t job = {.file_number = 0};
-    char *paths[SH_BACKUP_FILES_MAX] = {NULL};
     size_t kind = 0;
     while (!sh_same (stmt->text, s_kinds[kind].word))
         kind++;
     sh_status_t status = sh_job_prepare (self, stmt, &job);
-    for (int i = 0; i < job.backup.file_count; i++)
-        paths[i] = sh_backup_path (self->instance, job.files[i]);
     if (status == SH_OK)
-        status = s_kinds[kind].run (self, (const char *const *)paths, &job);
-    for (int i = 0; i < job.backup.file_count; i++)
-        free (paths[i]);
+        status = s_kinds[kind].run (self, job.backup.files, &job);
     sh_job_clear (&job);
     if (status == SH_ERROR)
         return sh_job_failed (self, stmt, s_kinds[kind].what);

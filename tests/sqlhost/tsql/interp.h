@@ -82,11 +82,26 @@ typedef struct {
     void (*fill) (sh_session_t *session, int db_id, sh_rowset_t *rows);
 } sh_sysview_t;
 
+enum { SH_TABLE_ARGUMENTS_MAX = 4 };
+
+/*  A function of the system that is called in FROM. Arguments come as text, NULL = NULL. A keyed
+ *  one's first columns are its arguments: for APPLY it is asked for everything (args NULL) and joined
+ *  on them. */
+typedef struct {
+    const char *schema; /* NULL: called without one */
+    const char *name;
+    size_t arguments;
+    bool keyed;
+    void (*define) (sh_rowset_t *rows);
+    sh_status_t (*fill) (sh_session_t *session, const char *const *args, sh_rowset_t *rows);
+} sh_table_function_t;
+
 typedef struct {
     sh_backend_t backend;
     sh_instance_t *instance;
-    const sh_builtin_t *builtins; /* up to a NULL name */
-    const sh_sysview_t *views;    /* up to a NULL name */
+    const sh_builtin_t *builtins;         /* up to a NULL name */
+    const sh_sysview_t *views;            /* up to a NULL name */
+    const sh_table_function_t *functions; /* up to a NULL name */
 } sh_host_t;
 
 /*  ---- session ---- */
@@ -245,8 +260,8 @@ struct sh_session {
 
 /*  ---- session.c ---- */
 
-sh_host_t *
-sh_host_new (sh_instance_t *instance, const sh_builtin_t *builtins, const sh_sysview_t *views);
+sh_host_t *sh_host_new (sh_instance_t *instance, const sh_builtin_t *builtins,
+                        const sh_sysview_t *views, const sh_table_function_t *functions);
 void sh_host_destroy (sh_host_t **self_p);
 sh_session_t *sh_session_new (sh_host_t *server, sh_sink_t *sink);
 void sh_session_reset_settings (sh_session_t *self);

@@ -228,7 +228,8 @@ static sh_run_t
 s_reset (void *session, bool keep_transaction)
 {
     sh_session_t *self = session;
-    sh_esession_request (self->engine, "RESET", NULL, 0); /* nobody else ends its branch meanwhile */
+    sh_esession_request (self->engine, "RESET", NULL,
+                         0); /* nobody else ends its branch meanwhile */
     if (!keep_transaction)
         sh_rollback_all (self);
     sh_cursors_free (self, NULL);
@@ -243,12 +244,14 @@ s_reset (void *session, bool keep_transaction)
 }
 
 sh_host_t *
-sh_host_new (sh_instance_t *instance, const sh_builtin_t *builtins, const sh_sysview_t *views)
+sh_host_new (sh_instance_t *instance, const sh_builtin_t *builtins, const sh_sysview_t *views,
+             const sh_table_function_t *functions)
 {
     sh_host_t *self = sh_alloc (sizeof *self);
     self->instance = instance;
     self->builtins = builtins;
     self->views = views;
+    self->functions = functions;
     self->backend = (sh_backend_t){.instance = self,
                                    .server_name = sh_instance_name (instance),
                                    .open = s_open,

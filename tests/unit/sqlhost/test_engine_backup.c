@@ -293,7 +293,7 @@ sets_are_appended_unless_init_or_format_is_said (void **state)
                           .description = "what for"};
     for (int i = 1; i <= 3; i++) {
         fx_ok (sh_backup (fx->s[0], &backup, NULL, &error), &error);
-        fx_ok (sh_backup_headers (path, &headers, &count, &error), &error);
+        fx_ok (sh_backup_headers (NULL, path, &headers, &count, &error), &error);
         assert_int_equal (count, i);
         assert_int_equal (headers[i - 1].position, i);
         assert_string_equal (headers[i - 1].name, "a name");
@@ -311,19 +311,19 @@ sets_are_appended_unless_init_or_format_is_said (void **state)
     assert_int_equal (error.number, 3098);
     backup.compress = SH_CHOICE_DEFAULT;
     fx_ok (sh_backup (fx->s[0], &backup, NULL, &error), &error);
-    fx_ok (sh_backup_headers (path, &headers, &count, &error), &error);
+    fx_ok (sh_backup_headers (NULL, path, &headers, &count, &error), &error);
     assert_int_equal (count, 1);
     assert_false (headers[0].compressed);
     free (headers);
     backup.compress = SH_CHOICE_YES;
     backup.format = true;
     fx_ok (sh_backup (fx->s[0], &backup, NULL, &error), &error);
-    fx_ok (sh_backup_headers (path, &headers, &count, &error), &error);
+    fx_ok (sh_backup_headers (NULL, path, &headers, &count, &error), &error);
     assert_int_equal (count, 1);
     assert_true (headers[0].compressed);
     free (headers);
-    fx_ok (sh_backup_verify (files, 1, 1, false, &error), &error);
-    assert_int_equal (sh_backup_verify (files, 1, 2, false, &error), SH_ERROR);
+    fx_ok (sh_backup_verify (NULL, files, 1, 1, false, &error), &error);
+    assert_int_equal (sh_backup_verify (NULL, files, 1, 2, false, &error), SH_ERROR);
 }
 
 static void
@@ -360,8 +360,8 @@ a_set_over_several_files_needs_all_of_them (void **state)
         fx_insert (fx->s[0], fx->db, "T", i, "a row of some length, so that there are chunks");
     fx_commit (fx->s[0]);
     fx_ok (sh_backup (fx->s[0], &backup, NULL, &error), &error);
-    fx_ok (sh_backup_verify (order, 3, 1, false, &error), &error);
-    assert_int_equal (sh_backup_verify (files, 2, 1, false, &error), SH_ERROR);
+    fx_ok (sh_backup_verify (NULL, order, 3, 1, false, &error), &error);
+    assert_int_equal (sh_backup_verify (NULL, files, 2, 1, false, &error), SH_ERROR);
     assert_int_equal (error.number, 3132);
     assert_int_equal (fx_read (fx->s[0], SH_DB_MSDB, "backupmediafamily").count, 3);
 }
@@ -384,13 +384,13 @@ a_torn_file_is_detected_and_not_appended_to (void **state)
     assert_int_equal (stat (path, &info), 0);
     for (off_t cut = whole + 1; cut < info.st_size; cut += (info.st_size - whole) / 13 + 1) {
         assert_int_equal (truncate (path, cut), 0);
-        fx_ok (sh_backup_headers (path, &headers, &count, &error), &error);
+        fx_ok (sh_backup_headers (NULL, path, &headers, &count, &error), &error);
         assert_false (headers[0].damaged);
         assert_true (count == 1 || headers[1].damaged);
         free (headers);
-        fx_ok (sh_backup_verify (files, 1, 1, false, &error), &error);
+        fx_ok (sh_backup_verify (NULL, files, 1, 1, false, &error), &error);
         if (count == 2) {
-            assert_int_equal (sh_backup_verify (files, 1, 2, false, &error), SH_ERROR);
+            assert_int_equal (sh_backup_verify (NULL, files, 1, 2, false, &error), SH_ERROR);
             assert_int_equal (error.number, 3256);
         }
         assert_int_equal (s_refused (fx, false, "a.bak"), 3266);
@@ -418,7 +418,7 @@ a_flipped_bit_is_found_by_verify (void **state)
     fseek (file, info.st_size / 2, SEEK_SET);
     fputc (byte ^ 4, file);
     fclose (file);
-    assert_int_equal (sh_backup_verify (files, 1, 1, false, &error), SH_ERROR);
+    assert_int_equal (sh_backup_verify (NULL, files, 1, 1, false, &error), SH_ERROR);
 }
 
 /*  ---- while it runs ---- */
@@ -498,7 +498,7 @@ a_cancelled_backup_leaves_a_partial_file_and_no_row (void **state)
     fx_join (&full);
     assert_int_equal (full.status, SH_CANCELLED);
     assert_int_equal (s_history (fx), 0);
-    assert_int_equal (sh_backup_verify (files, 1, 1, false, &error), SH_ERROR);
+    assert_int_equal (sh_backup_verify (NULL, files, 1, 1, false, &error), SH_ERROR);
     assert_int_equal (error.number, 3256);
     sh_db_info_t info;
     assert_int_equal (sh_db_get (fx->instance, fx->db, &info), SH_OK);
@@ -546,7 +546,7 @@ a_failed_history_row_is_3009_and_the_backup_is_good (void **state)
     assert_int_equal (error.number, 3009);
     assert_int_equal (result.position, 1);
     assert_int_equal (s_history (fx), 0);
-    fx_ok (sh_backup_verify (files, 1, 1, false, &error), &error);
+    fx_ok (sh_backup_verify (NULL, files, 1, 1, false, &error), &error);
     fx_backup (fx, fx->db, true, "a.trn");
 }
 
