@@ -15,6 +15,7 @@ enum { BACKUP_VALID_MS = 60000, CANCEL_DEADLINE_MS = 10000 };
 /*  A database's backup. */
 typedef struct job {
     bm_backupset_t *set;
+    size_t index; /* in the set's jobs and in its report */
     size_t place;
     uint64_t operation; /* 0 = not running */
     int64_t order;      /* of the journal */
@@ -32,8 +33,9 @@ struct bm_backupset {
     char *sequence, *mark, *history_time;
     bm_outcome_t outcome;
     bm_report_set_t *report;
-    job_t *jobs; /* one per place */
+    job_t *jobs; /* one for each place that is taken */
     size_t count, running, unrecorded;
+    size_t missing; /* databases of the set that are not taken and not there */
     int64_t began_ms, next_record_ms;
     bm_error_t record_error; /* why rows are left */
 };
@@ -41,7 +43,7 @@ struct bm_backupset {
 static bm_report_database_t *
 s_report (const job_t *job)
 {
-    return &job->set->report->databases[job->place];
+    return &job->set->report->databases[job->index];
 }
 
 static bm_place_t *
@@ -211,7 +213,8 @@ bm_backupset_start (bm_work_t *work, const bm_backupset_in_t *in)
     self->history_time = bm_strdup (in->history_time);
     self->outcome = in->outcome;
     self->report = in->report;
-    self->count = work->topology->place_count;
+    self->count = in->places ? in->place_count : work->topology->place_count;
+    self->missing = in->missing;
     self->began_ms = bm_clock_mono_ms ();
     self->jobs = bm_alloc ((self->count + 1) * sizeof *self->jobs);
     bm_progress_event (work->progress, "backups_started",
@@ -222,12 +225,13 @@ bm_backupset_start (bm_work_t *work, const bm_backupset_in_t *in)
     for (size_t i = 0; i < self->count; i++) {
         job_t *job = &self->jobs[i];
         job->set = self;
-        job->place = i;
+        job->index = i;
+        job->place = in->places ? in->places[i] : i;
         bm_report_database_t *report = s_report (job);
-        report->server = bm_strdup (self->topology->places[i].server);
-        report->database = bm_strdup (self->topology->places[i].database);
-        if (in->proofs && in->proofs[i].asked && in->mark)
-            report->mark_lsn = bm_strdup (in->proofs[i].lsn);
+        report->server = bm_strdup (s_place (job)->server);
+        report->database = bm_strdup (s_place (job)->database);
+        if (in->proofs && in->proofs[job->place].asked && in->mark)
+            report->mark_lsn = bm_strdup (in->proofs[job->place].lsn);
         s_order (job);
     }
     return self;
@@ -387,7 +391,32 @@ s_judge (const bm_backupset_t *self)
         bm_set_judge (self->type, self->outcome, self->work->settings->doubtful == BM_DOUBTFUL_WARN,
                       databases, self->count);
     free (databases);
+    if (verdict.state == BM_SET_STATE_COMPLETE && self->missing)
+        verdict = (bm_set_verdict_t){.state = BM_SET_STATE_INCOMPLETE,
+                                     .status = BM_SET_INCOMPLETE,
+                                     .reason = "other databases of the set still lack theirs",
+                                     .database = SIZE_MAX};
     return verdict;
+}
+
+/*  SetComplete = 1, when the history has a row for every database that the set is to hold: those of this run, and of earlier
+ *  ones when it is repaired. */
+static void
+s_complete (bm_backupset_t *self, bm_error_t *error)
+{
+    bm_work_t *work = self->work;
+    bm_set_row_t *row = NULL;
+    bool complete = false;
+    if (bm_catalogue_set (work->catalogue, self->set_id, &row, error) != BM_OK)
+        return;
+    size_t rows = row ? row->databases : self->count;
+    if (bm_history_complete (work->management, self->set_id, rows, &complete, error) == BM_OK &&
+        !complete)
+        bm_fail (error, BM_SET_INCOMPLETE,
+                 "set %lld: adm_BackupHistory does not hold exactly its %zu rows",
+                 (long long)self->set_id, rows);
+    self->report->complete = error->status == BM_OK;
+    bm_set_rows_destroy (&row, row ? 1 : 0);
 }
 
 static void
@@ -424,18 +453,10 @@ bm_backupset_finish (bm_backupset_t *self, bm_error_t *error)
     }
     bm_set_verdict_t verdict = s_judge (self);
     bm_error_t own = {0};
-    if (verdict.state == BM_SET_STATE_COMPLETE && work->management) {
-        bool complete = false;
-        if (bm_history_complete (work->management, self->set_id, self->count, &complete, &own) ==
-                BM_OK &&
-            !complete)
-            bm_fail (&own, BM_SET_INCOMPLETE,
-                     "set %lld: adm_BackupHistory does not hold exactly its %zu rows",
-                     (long long)self->set_id, self->count);
-        self->report->complete = own.status == BM_OK;
-    } else if (verdict.state == BM_SET_STATE_COMPLETE) {
-        self->report->complete = true;
-    }
+    if (verdict.state == BM_SET_STATE_COMPLETE && work->management)
+        s_complete (self, &own);
+    else
+        self->report->complete = verdict.state == BM_SET_STATE_COMPLETE;
     if (own.status == BM_OK && verdict.status != BM_OK)
         s_explain (self, &verdict, &own);
     else if (own.status == BM_OK && verdict.warn)

@@ -18,7 +18,10 @@ typedef struct bm_backupset_in {
     bm_outcome_t outcome;          /* of the mark; ignored for a full */
     const bm_mark_proof_t *proofs; /* one per place of work->topology, or NULL */
     const char *history_time;      /* BackupDateTime of all rows */
-    bm_report_set_t *report;       /* one database per place; filled in */
+    const size_t *places;          /* of work->topology that are taken now; NULL = all of them */
+    size_t place_count;
+    size_t missing;          /* databases that the set lacks and that are not among `places` */
+    bm_report_set_t *report; /* one database for each that is taken; filled in */
 } bm_backupset_in_t;
 
 /*  Orders the backups. work->topology must live as long as the set; the texts of `in` are copied. */

@@ -336,8 +336,10 @@ s_settle_backup (bm_catalogue_t *self, const bm_backup_t *b, bm_error_t *error)
             self, error,
             "UPDATE orders SET status = 'ok', uuid = lower (?), ended_us = ?, "
             "text = 'found by settling' WHERE set_id = ? AND server = ? AND "
-            "database = ? AND (status IS NULL OR status = 'unknown')",
-            "tiitt", b->uuid, bm_catalogue_now (), b->set_id, b->server, b->database);
+            "database = ? AND (status IS NULL OR status = 'unknown') "
+            /*  A repaired full has an order for each attempt: the file's name says whose it is. */
+            "AND (sequence IS NULL OR ? IS NULL OR instr (?6, sequence) > 0)",
+            "tiittt", b->uuid, bm_catalogue_now (), b->set_id, b->server, b->database, b->device);
     return status;
 }
 

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include "common/names.h"
 #include "coordinator/shell/catalogue_file.h"
 
 /* ---- the group's databases ---- */
@@ -270,6 +271,78 @@ bm_catalogue_set (bm_catalogue_t *self, int64_t set_id, bm_set_row_t **row_p, bm
         s_set_row (s, bm_catalogue_grow (row_p, &count, sizeof **row_p));
     sqlite3_finalize (s);
     return status;
+}
+
+bm_status_t
+bm_catalogue_newest_full (bm_catalogue_t *self, bm_set_row_t **row_p, bm_error_t *error)
+{
+    *row_p = NULL;
+    size_t count = 0;
+    bm_status_t status = BM_OK;
+    sqlite3_stmt *s = bm_catalogue_prepare (
+        self, error, S_SET_COLUMNS "WHERE type = 'db' ORDER BY set_id DESC LIMIT 1", "");
+    if (bm_catalogue_step (self, s, &status, error))
+        s_set_row (s, bm_catalogue_grow (row_p, &count, sizeof **row_p));
+    sqlite3_finalize (s);
+    return status;
+}
+
+bm_status_t
+bm_catalogue_set_members (bm_catalogue_t *self, int64_t set_id, bm_set_members_t *members,
+                          bm_error_t *error)
+{
+    bm_status_t status = BM_OK;
+    memset (members, 0, sizeof *members);
+    sqlite3_stmt *s = bm_catalogue_prepare (
+        self, error, "SELECT server, database FROM set_databases WHERE set_id = ?", "i", set_id);
+    while (bm_catalogue_step (self, s, &status, error)) {
+        struct bm_set_member *member =
+            bm_catalogue_grow (&members->items, &members->count, sizeof *member);
+        member->server = bm_catalogue_text (s, 0);
+        member->database = bm_catalogue_text (s, 1);
+    }
+    sqlite3_finalize (s);
+    return status;
+}
+
+bool
+bm_set_members_find (const bm_set_members_t *self, const char *server, const char *database)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (bm_names_equal (self->items[i].server, server) &&
+            bm_names_equal (self->items[i].database, database))
+            return true;
+    return false;
+}
+
+void
+bm_set_members_clear (bm_set_members_t *self)
+{
+    for (size_t i = 0; i < self->count; i++) {
+        free (self->items[i].server);
+        free (self->items[i].database);
+    }
+    free (self->items);
+    memset (self, 0, sizeof *self);
+}
+
+bm_status_t
+bm_catalogue_set_extend (bm_catalogue_t *self, int64_t set_id, const bm_group_database_t *databases,
+                         size_t count, bm_error_t *error)
+{
+    bm_status_t status = bm_catalogue_begin (self, error);
+    for (size_t i = 0; !status && i < count; i++)
+        status = bm_catalogue_run (
+            self, error,
+            "INSERT OR IGNORE INTO set_databases (set_id, server, database, instance) "
+            "VALUES (?, ?, ?, ?)",
+            "ittt", set_id, databases[i].server, databases[i].database, databases[i].instance);
+    if (!status)
+        status = bm_catalogue_run (self, error,
+                                   "UPDATE sets SET complete = 0, databases = (SELECT count(*) "
+                                   "FROM set_databases d WHERE d.set_id = ?1) WHERE set_id = ?1",
+                                   "i", set_id);
+    return bm_catalogue_end (self, status, error);
 }
 
 void

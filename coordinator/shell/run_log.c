@@ -1,6 +1,7 @@
 /*  coordinator/shell/run_log.c */
 #include "coordinator/shell/run_state.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
@@ -204,9 +205,10 @@ s_set_mark (bm_run_t *self, const bm_run_set_t *set, const marked_t *best, bm_er
 }
 
 /*  One log set: rounds until a good mark or until they are used up, then the logs whatever became of it. True when a mark was
- *  dropped because of bulk-logged work: now that the logs are backed up, another set can be marked. */
+ *  dropped because of bulk-logged work: now that the logs are backed up, another set can be marked.
+ *  `places`, when it is not NULL: the only databases whose logs can be backed up now; there is no mark then. */
 static bool
-s_log_set (bm_run_t *self)
+s_log_set (bm_run_t *self, const size_t *places, size_t place_count)
 {
     bm_work_t *work = &self->work;
     bm_error_t error = {0};
@@ -215,8 +217,12 @@ s_log_set (bm_run_t *self)
         bm_report_fail (work->report, &error);
         return false;
     }
+    if (places)
+        set.report->database_count = place_count;
     marked_t best = {0};
-    s_rounds (self, &set, &best);
+    memcpy (best.last, set.sequence, sizeof best.last);
+    if (!places)
+        s_rounds (self, &set, &best);
     if (s_set_mark (self, &set, &best, &error) != BM_OK)
         bm_report_fail (work->report, &error);
     bool stands = set.report->mark != NULL;
@@ -230,10 +236,14 @@ s_log_set (bm_run_t *self)
                                 .outcome = set.report->outcome,
                                 .proofs = stands ? best.out.proofs : NULL,
                                 .history_time = set.time,
+                                .places = places,
+                                .place_count = place_count,
                                 .report = set.report};
         error = (bm_error_t){0};
-        if (bm_backupset_run (work, &in, &error) != BM_OK)
+        if (bm_backupset_run (work, &in, &error) != BM_OK && !places)
             bm_report_fail (work->report, &error);
+        else if (error.status != BM_OK)
+            bm_report_warn (work->report, "%s", error.text);
     }
     bool dropped = best.mark_dropped && !set.report->complete;
     if (best.any)
@@ -244,10 +254,31 @@ s_log_set (bm_run_t *self)
 void
 bm_run_log (bm_run_t *self)
 {
-    if (s_log_set (self) && !bm_run_stopping (self)) {
+    if (s_log_set (self, NULL, 0) && !bm_run_stopping (self)) {
         bm_progress_say (
             self->work.progress, "again",
             "The mark was dropped by bulk-logged work; its log is backed up now: once more");
-        s_log_set (self);
+        s_log_set (self, NULL, 0);
     }
+}
+
+/*  A database whose first full is still running has no chain: its log cannot be backed up, so no mark can be placed in all; the
+ *  logs of the others must not grow meanwhile. */
+void
+bm_run_log_beside_full (bm_run_t *self)
+{
+    const bm_topology_t *topology = self->work.topology;
+    size_t *places = bm_alloc ((topology->place_count + 1) * sizeof *places);
+    size_t count = 0, without_chain = 0;
+    for (size_t i = 0; i < topology->place_count; i++) {
+        if (topology->places[i].voted && !topology->places[i].has_full)
+            without_chain++;
+        else
+            places[count++] = i;
+    }
+    if (!without_chain)
+        bm_run_log (self);
+    else if (count)
+        s_log_set (self, places, count);
+    free (places);
 }

@@ -1,7 +1,33 @@
 /*  coordinator/shell/run_set.c */
 #include "coordinator/shell/run_state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+
+static bm_status_t
+s_need_lock (bm_run_t *self, bm_error_t *error)
+{
+    if (bm_work_probe (&self->work, true) || bm_work_relock (&self->work))
+        return BM_OK;
+    return bm_fail (error, BM_LOCK_LOST,
+                    "no set is begun: the session that held the backup lock was lost");
+}
+
+bm_status_t
+bm_run_set_again (bm_run_t *self, const bm_set_row_t *row, bm_run_set_t *set, size_t databases,
+                  bm_error_t *error)
+{
+    bm_work_t *work = &self->work;
+    *set = (bm_run_set_t){.type = row->type, .id = row->set_id};
+    bm_status_t status = s_need_lock (self, error);
+    if (status == BM_OK)
+        status = bm_work_mark_name (work, row->sequence, set->sequence, NULL, error);
+    if (status != BM_OK)
+        return status;
+    snprintf (set->time, sizeof set->time, "%s", row->history_time);
+    set->report = bm_report_set_add (work->report, row->set_id, row->type, databases);
+    return BM_OK;
+}
 
 bm_status_t
 bm_run_set_begin (bm_run_t *self, bm_set_type_t type, bm_run_set_t *set, bm_error_t *error)
@@ -10,11 +36,9 @@ bm_run_set_begin (bm_run_t *self, bm_set_type_t type, bm_run_set_t *set, bm_erro
     int64_t above = 0, at_us = 0;
     bool raised = false;
     *set = (bm_run_set_t){.type = type};
-    if (!bm_work_probe (work, true) && !bm_work_relock (work)) {
-        bm_fail (error, BM_LOCK_LOST,
-                 "no new set is begun: the session that held the backup lock was lost");
-        return BM_LOCK_LOST;
-    }
+    bm_status_t lock = s_need_lock (self, error);
+    if (lock != BM_OK)
+        return lock;
     bm_status_t status = bm_catalogue_set_max (work->catalogue, &above, error);
     if (status == BM_OK)
         status = bm_management_next_set (work->management, above, &set->id, &raised, error);

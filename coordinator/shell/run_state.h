@@ -22,7 +22,7 @@ typedef struct bm_run {
     char *context;
     uint32_t round;
     uint64_t seed;
-    bool force_full, lock_wait_told;
+    bool lock_wait_told;
     bm_settled_t settled;
     bm_error_t *not_ready; /* per instance: what speaks against a full */
 } bm_run_t;
@@ -45,6 +45,9 @@ typedef struct bm_run_set {
 
 bm_status_t
 bm_run_set_begin (bm_run_t *self, bm_set_type_t type, bm_run_set_t *set, bm_error_t *error);
+/*  A full set of an earlier run, for `databases` of it that are taken now: its id and time, but a sequence of its own. */
+bm_status_t bm_run_set_again (bm_run_t *self, const bm_set_row_t *row, bm_run_set_t *set,
+                              size_t databases, bm_error_t *error);
 /*  Told to stop before its backups began: it ends as it is. */
 void bm_run_set_skip (bm_run_t *self, const bm_run_set_t *set);
 
@@ -54,5 +57,7 @@ void bm_run_set_skip (bm_run_t *self, const bm_run_set_t *set);
 void bm_run_full (bm_run_t *self);
 /*  Step 3: a mark, then log backups whatever became of it. */
 void bm_run_log (bm_run_t *self);
+/*  The same while a full runs; nothing when the group has no chains yet. */
+void bm_run_log_beside_full (bm_run_t *self);
 
 #endif

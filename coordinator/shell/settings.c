@@ -163,6 +163,11 @@ s_read_schedule (bm_settings_t *self, bm_error_t *error)
     if (!status)
         status = bm_config_bool (self->config, section, "full-after-partial", false,
                                  &self->full_after_partial, error);
+    int hour_zone = 0;
+    if (!status)
+        status = bm_config_choice (self->config, section, "backup-hour-zone", "same|local", 0,
+                                   &hour_zone, error);
+    self->backup_hour_zone = hour_zone ? BM_ZONE_LOCAL : self->time_zone;
     return status;
 }
 

@@ -50,9 +50,10 @@ typedef struct bm_settings {
 
     /* [schedule] */
     bm_frequency_t full_every;
-    int64_t log_every_ms; /* marks and log sets while a full runs; 0 = none */
-    int backup_hour;      /* 0..23, -1 = any */
-    bm_zone_t time_zone;  /* of periods, mark names and adm_BackupHistory.BackupDateTime */
+    int64_t log_every_ms;       /* marks and log sets while a full runs; 0 = none */
+    int backup_hour;            /* 0..23, -1 = any */
+    bm_zone_t time_zone;        /* of periods, mark names and adm_BackupHistory.BackupDateTime */
+    bm_zone_t backup_hour_zone; /* the clock that backup_hour is read from */
     bool full_after_partial;
     int64_t full_retry_pause_ms; /* before a failed full is tried again; grows */
 

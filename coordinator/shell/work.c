@@ -58,16 +58,27 @@ bm_work_relock (bm_work_t *self)
     return true;
 }
 
-int
-bm_work_zone_minutes (const bm_work_t *self, int64_t utc_us)
+/*  This machine's own clock. */
+static int
+s_local_minutes (int64_t utc_us)
 {
-    if (self->settings->time_zone == BM_ZONE_UTC)
-        return 0;
     time_t seconds = (time_t)(utc_us / 1000000);
     struct tm local;
     if (!localtime_r (&seconds, &local))
         return 0;
     return (int)(local.tm_gmtoff / 60);
+}
+
+int
+bm_work_zone_minutes (const bm_work_t *self, int64_t utc_us)
+{
+    return self->settings->time_zone == BM_ZONE_UTC ? 0 : s_local_minutes (utc_us);
+}
+
+int
+bm_work_hour_minutes (const bm_work_t *self, int64_t utc_us)
+{
+    return self->settings->backup_hour_zone == BM_ZONE_UTC ? 0 : s_local_minutes (utc_us);
 }
 
 /*  SQL Server's datetime has ticks of 1/300 s: a mark's name and the time of its set's rows are the same one. */

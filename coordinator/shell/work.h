@@ -42,6 +42,8 @@ bool bm_work_relock (bm_work_t *self);
 
 /*  Minutes of local time ahead of UTC at that moment, or 0 when the settings say UTC. */
 int bm_work_zone_minutes (const bm_work_t *self, int64_t utc_us);
+/*  The same of the clock that backup-hour is read from. */
+int bm_work_hour_minutes (const bm_work_t *self, int64_t utc_us);
 /*  A mark name that differs from `before` (NULL = any), and the moment it names, in datetime's ticks of 1/300 s (may be
  *  NULL). */
 bm_status_t bm_work_mark_name (const bm_work_t *self, const char *before, char *mark,
