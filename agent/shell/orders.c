@@ -14,6 +14,8 @@
 #include "agent/shell/queue.h"
 #include "agent/shell/settle.h"
 #include "agent/shell/task.h"
+#include "agent/shell/trim.h"
+#include "agent/shell/upkeep.h"
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
@@ -46,6 +48,9 @@ static const s_kind_t s_kinds[] = {
     {BTSMARK__ENVELOPE__BODY_WRITE_MANIFEST, BM_ORDER_BACKUP, true},
     /*  These only look: as STATUS they pass whatever run or round is going on, and change no epoch. */
     {BTSMARK__ENVELOPE__BODY_INSPECT, BM_ORDER_STATUS, true},
+    {BTSMARK__ENVELOPE__BODY_MEASURE_FILES, BM_ORDER_STATUS, true},
+    {BTSMARK__ENVELOPE__BODY_DELETE_FILES, BM_ORDER_BACKUP, true},
+    {BTSMARK__ENVELOPE__BODY_TRIM_MARKS, BM_ORDER_BACKUP, true},
 };
 
 static const s_kind_t *
@@ -61,7 +66,10 @@ s_kind (const Btsmark__Envelope *order)
 static bool
 s_is_alone (Btsmark__Envelope__BodyCase body)
 {
-    return body == BTSMARK__ENVELOPE__BODY_INSPECT;
+    return body == BTSMARK__ENVELOPE__BODY_INSPECT ||
+           body == BTSMARK__ENVELOPE__BODY_MEASURE_FILES ||
+           body == BTSMARK__ENVELOPE__BODY_DELETE_FILES ||
+           body == BTSMARK__ENVELOPE__BODY_TRIM_MARKS;
 }
 
 static bm_duty_t
@@ -115,6 +123,29 @@ bm_orders_database (const Btsmark__Envelope *order)
     return order->body_case == BTSMARK__ENVELOPE__BODY_BACKUP ? order->backup->database : "";
 }
 
+/*  Orders about files and about MarkLog. */
+static bm_status_t
+s_check_upkeep (const Btsmark__Envelope *order, bm_error_t *error)
+{
+    size_t files = 0, databases = 1;
+    if (order->body_case == BTSMARK__ENVELOPE__BODY_MEASURE_FILES)
+        files = order->measure_files->n_files;
+    else if (order->body_case == BTSMARK__ENVELOPE__BODY_DELETE_FILES)
+        files = order->delete_files->n_files;
+    else if (order->body_case == BTSMARK__ENVELOPE__BODY_TRIM_MARKS) {
+        databases = order->trim_marks->n_databases;
+        if (!bm_trim_time_ok (order->trim_marks->before))
+            return bm_fail (error, BM_PROTOCOL, "\"%.64s\" is no time as in names of marks",
+                            order->trim_marks->before);
+    }
+    if (files > BM_LIMIT_FILES)
+        return bm_fail (error, BM_LIMIT, "%s names %zu files; at most %d",
+                        bm_wire_body_name (order), files, BM_LIMIT_FILES);
+    if (databases == 0)
+        return bm_fail (error, BM_PROTOCOL, "%s names no database", bm_wire_body_name (order));
+    return BM_OK;
+}
+
 /*  What stands in an order of a round and reaches T-SQL or a file name. */
 static bm_status_t
 s_check_body (const Btsmark__Envelope *order, bm_error_t *error)
@@ -137,7 +168,7 @@ s_check_body (const Btsmark__Envelope *order, bm_error_t *error)
         return bm_fail (error, BM_PROTOCOL, "\"%.64s\" cannot be the name of a mark", mark);
     if (databases == 0)
         return bm_fail (error, BM_PROTOCOL, "%s names no database", bm_wire_body_name (order));
-    return BM_OK;
+    return s_check_upkeep (order, error);
 }
 
 /*  ---- refusals of what is not stored ---- */
@@ -423,6 +454,72 @@ s_inspect_work (bm_job_t *job)
     task->body.inspected = bm_inspect_run (&inspect, task->order->inspect);
 }
 
+static bool
+s_interrupted (void *argument)
+{
+    return bm_session_interrupted (argument);
+}
+
+/*  With files = local nothing is asked of SQL Server, so no session is opened. */
+static void
+s_measure_work (bm_job_t *job)
+{
+    bm_task_t *task = job->data;
+    bm_error_t error = {0};
+    bm_files_t files = {.instance = task->instance->config, .error = &error};
+    if (files.instance->files != BM_FILES_LOCAL)
+        files.sql = bm_task_sql (task, &error);
+    task->kind = BTSMARK__ENVELOPE__BODY_FILES_MEASURED;
+    task->body.files_measured = bm_upkeep_measure (&files, task->order->measure_files);
+}
+
+static void
+s_log_deleted (const Btsmark__FilesDeleted *deleted)
+{
+    size_t gone = 0;
+    int64_t bytes = 0;
+    for (size_t i = 0; i < deleted->n_files; i++) {
+        const Btsmark__DeletedFile *one = deleted->files[i];
+        if (one->fate == BTSMARK__FILE_FATE__FATE_LEFT)
+            bm_log_warning ("%s: not deleted: %s", deleted->instance,
+                            one->fault ? one->fault->text : one->file);
+        else if (one->fate == BTSMARK__FILE_FATE__FATE_DELETED) {
+            bm_log_info ("%s: deleted %s", deleted->instance, one->file);
+            bytes += one->bytes > 0 ? one->bytes : 0;
+            gone++;
+        }
+    }
+    bm_log_info ("%s: %zu of %zu file(s) deleted, %" PRId64 " bytes", deleted->instance, gone,
+                 deleted->n_files, bytes);
+}
+
+static void
+s_delete_work (bm_job_t *job)
+{
+    bm_task_t *task = job->data;
+    bm_error_t error = {0};
+    bm_files_t files = {
+        .instance = task->instance->config, .sql = bm_task_sql (task, &error), .error = &error};
+    task->kind = BTSMARK__ENVELOPE__BODY_FILES_DELETED;
+    task->body.files_deleted =
+        bm_upkeep_delete (&files, task->order->delete_files, s_interrupted, job->session);
+    s_log_deleted (task->body.files_deleted);
+}
+
+static void
+s_trim_work (bm_job_t *job)
+{
+    bm_task_t *task = job->data;
+    bm_error_t error = {0};
+    bm_trim_t trim = {.instance = task->instance->config->name,
+                      .sql = bm_task_sql (task, &error),
+                      .error = &error,
+                      .stop = s_interrupted,
+                      .argument = job->session};
+    task->kind = BTSMARK__ENVELOPE__BODY_MARKS_TRIMMED;
+    task->body.marks_trimmed = bm_trim_run (&trim, task->order->trim_marks);
+}
+
 static Btsmark__ManifestWritten *
 s_manifest_written (const char *file, const bm_error_t *error)
 {
@@ -557,6 +654,17 @@ bm_orders_do (bm_agent_t *agent, bm_instance_t *instance, bm_operation_t *operat
             s_do_alone (agent, instance, operation, operation->order->inspect->context,
                         s_inspect_work);
             break;
+        case BTSMARK__ENVELOPE__BODY_MEASURE_FILES:
+            s_do_alone (agent, instance, operation, "measure files", s_measure_work);
+            break;
+        case BTSMARK__ENVELOPE__BODY_DELETE_FILES:
+            s_do_alone (agent, instance, operation, operation->order->delete_files->context,
+                        s_delete_work);
+            break;
+        case BTSMARK__ENVELOPE__BODY_TRIM_MARKS:
+            s_do_alone (agent, instance, operation, operation->order->trim_marks->context,
+                        s_trim_work);
+            break;
         default:
             bm_require (false);
     }
@@ -596,6 +704,9 @@ bm_orders_cancel (bm_agent_t *agent, bm_operation_t *operation, const char *why)
         case BTSMARK__ENVELOPE__BODY_PROVE:
         case BTSMARK__ENVELOPE__BODY_SETTLE:
         case BTSMARK__ENVELOPE__BODY_INSPECT:
+        case BTSMARK__ENVELOPE__BODY_MEASURE_FILES:
+        case BTSMARK__ENVELOPE__BODY_DELETE_FILES:
+        case BTSMARK__ENVELOPE__BODY_TRIM_MARKS:
             if (!operation->work)
                 return false;
             snprintf (operation->why_cancelled, sizeof operation->why_cancelled, "%.150s", why);

@@ -158,6 +158,7 @@ file_names_tell_every_server_and_database_apart (void **state)
     longest[300] = 0;
     char *other = bm_format ("%sy", longest);
     s_expect_different ("S", longest, "S", other);
+    free (other);
     char *name =
         bm_native_file_name (longest, longest, false, "BTS_2026_11_21_02_15_01_327_12345", 64, 64);
     assert_true (strlen (name) <= 255);
