@@ -1,8 +1,11 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #include "common/clock.h"
 #include "coordinator/shell/runlock.h"
@@ -77,4 +80,37 @@ bm_runlock_release (bm_runlock_t **self_p)
     close ((*self_p)->fd);
     free (*self_p);
     *self_p = NULL;
+}
+
+/*  "1: FLOCK  ADVISORY  WRITE 4711 08:01:393219 0 EOF" of /proc/locks: the last of the three numbers is the inode. Two file
+ *  systems may share a number; then the device tells. */
+static bool
+s_is_lock_of (const char *line, const struct stat *file)
+{
+    unsigned major_number, minor_number;
+    unsigned long long inode;
+    const char *flock_word = strstr (line, "FLOCK");
+    if (!flock_word || strstr (line, "->"))
+        return false;
+    if (sscanf (flock_word, "FLOCK %*s %*s %*d %x:%x:%llu", &major_number, &minor_number, &inode) !=
+        3)
+        return false;
+    return inode == file->st_ino && major_number == major (file->st_dev) &&
+           minor_number == minor (file->st_dev);
+}
+
+bool
+bm_runlock_held (const char *catalogue_path)
+{
+    char *path = bm_format ("%s.lock", catalogue_path);
+    struct stat file;
+    bool there = stat (path, &file) == 0, held = false;
+    free (path);
+    FILE *locks = there ? fopen ("/proc/locks", "re") : NULL;
+    char line[256];
+    while (locks && !held && fgets (line, sizeof line, locks))
+        held = s_is_lock_of (line, &file);
+    if (locks)
+        fclose (locks);
+    return held;
 }

@@ -5,6 +5,7 @@
 #ifndef BM_RUNLOCK_H
 #define BM_RUNLOCK_H
 
+#include <stdbool.h>
 #include "common/error.h"
 
 typedef struct bm_runlock bm_runlock_t;
@@ -13,5 +14,8 @@ typedef struct bm_runlock bm_runlock_t;
  *  cannot be made. Never waits. */
 bm_runlock_t *bm_runlock_take (const char *catalogue_path, bm_error_t *error);
 void bm_runlock_release (bm_runlock_t **self_p);
+
+/*  Whether some process holds it now. Takes nothing, so that looking never keeps a run from starting. */
+bool bm_runlock_held (const char *catalogue_path);
 
 #endif

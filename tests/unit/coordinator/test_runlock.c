@@ -38,14 +38,18 @@ a_second_run_is_told_who_holds_the_lock (void **state)
 {
     (void)state;
     bm_error_t error = {0};
+    assert_false (bm_runlock_held (s_catalogue)); /* looking makes no file */
+    assert_int_equal (access (s_lock, F_OK), -1);
     bm_runlock_t *first = bm_runlock_take (s_catalogue, &error);
     assert_non_null (first);
+    assert_true (bm_runlock_held (s_catalogue));
     assert_null (bm_runlock_take (s_catalogue, &error));
     assert_int_equal (error.status, BM_LOCK_BUSY);
     char process[32];
     snprintf (process, sizeof process, "process %ld", (long)getpid ());
     assert_non_null (strstr (error.text, process));
     bm_runlock_release (&first);
+    assert_false (bm_runlock_held (s_catalogue));
     assert_null (first);
     bm_runlock_release (&first);
     first = bm_runlock_take (s_catalogue, &error);
