@@ -45,7 +45,7 @@ bm_usable_destroy (bm_usable_t **self_p)
 /*  The fork of the logs that hold the LSN; false when they are of several. An LSN on one fork and the same number on another are
  *  two moments. */
 static bool
-s_fork (const bm_member_t *member, const bm_standing_t *standing, const char **fork)
+s_fork (const bm_member_t *member, const bm_mark_standing_t *standing, const char **fork)
 {
     *fork = standing->fork && *standing->fork ? standing->fork : NULL;
     if (*fork || !bm_lsn_valid (standing->lsn))
@@ -66,7 +66,7 @@ bm_coverage_t
 bm_usable_path (bm_usable_t *self, const bm_mark_t *mark, size_t standing, bm_chain_choice_t choice,
                 size_t *path)
 {
-    const bm_standing_t *it = &mark->standings[standing];
+    const bm_mark_standing_t *it = &mark->standings[standing];
     const char *fork = NULL;
     bm_require (standing < mark->standing_count && it->member < self->count);
     if (!s_fork (&self->members[it->member], it, &fork))
@@ -77,7 +77,7 @@ bm_usable_path (bm_usable_t *self, const bm_mark_t *mark, size_t standing, bm_ch
 static void
 s_judge_standing (bm_usable_t *self, const bm_mark_t *mark, size_t standing, bm_usability_t *out)
 {
-    const bm_standing_t *it = &mark->standings[standing];
+    const bm_mark_standing_t *it = &mark->standings[standing];
     const char *fork = NULL;
     bool told = s_fork (&self->members[it->member], it, &fork);
     bm_coverage_t coverage = bm_usable_path (self, mark, standing, BM_CHAIN_ANY_FULL, NULL);

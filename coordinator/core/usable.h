@@ -26,7 +26,7 @@ typedef struct bm_standing {
     const char *lsn; /* NULL = it was not proved there */
     const char *
         fork; /* recovery fork at the time; NULL = not known: then the one fork whose logs hold the LSN */
-} bm_standing_t;
+} bm_mark_standing_t;
 
 /*  A mark, with every database of the group as it was then. */
 typedef struct bm_mark {
@@ -36,7 +36,7 @@ typedef struct bm_mark {
     bool has_outcome; /* false: not settled yet */
     bm_outcome_t outcome;
     int64_t at_us;
-    const bm_standing_t *standings;
+    const bm_mark_standing_t *standings;
     size_t standing_count;
 } bm_mark_t;
 

@@ -85,7 +85,7 @@ s_join_marks (bm_marks_t *self)
         for (size_t k = 0; k < row->standing_count; k++) {
             const bm_stored_standing_t *standing = &row->standings[k];
             size_t member = s_member (self, standing->server, standing->database);
-            self->standings[i][k] = (bm_standing_t){member, standing->lsn, standing->fork};
+            self->standings[i][k] = (bm_mark_standing_t){member, standing->lsn, standing->fork};
         }
         self->marks[i] = (bm_mark_t){.name = row->name,
                                      .run = row->run,
@@ -205,7 +205,7 @@ static char *
 s_why_standing (const bm_marks_t *self, size_t mark)
 {
     const bm_usability_t *verdict = &self->verdicts[mark];
-    const bm_standing_t *standing = &self->marks[mark].standings[verdict->standing];
+    const bm_mark_standing_t *standing = &self->marks[mark].standings[verdict->standing];
     const bm_member_t *member = &self->members[standing->member];
     char *why =
         verdict->why == BM_USE_FORK

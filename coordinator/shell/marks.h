@@ -32,7 +32,7 @@ typedef struct bm_marks {
     bm_stored_t *stored;
     size_t stored_count;
     bm_set_members_t group;
-    bm_standing_t **standings;
+    bm_mark_standing_t **standings;
     size_t hint;
 } bm_marks_t;
 

@@ -32,7 +32,7 @@ typedef struct random_group {
     char firsts[MEMBERS][LINKS][LSN_TEXT], lasts[MEMBERS][LINKS][LSN_TEXT];
     char devices[MEMBERS][LINKS][32];
     bm_mark_t marks[MARKS];
-    bm_standing_t standings[MARKS][MEMBERS];
+    bm_mark_standing_t standings[MARKS][MEMBERS];
     char lsns[MARKS][MEMBERS][LSN_TEXT];
     char names[MARKS][16];
     int now; /* steps so far: a minute each */
@@ -127,10 +127,10 @@ random_mark (random_group_t *self)
     for (size_t m = 0; m < self->member_count; m++) {
         if (!self->members[m].present)
             continue;
-        bm_standing_t *standing = &self->standings[at][mark->standing_count++];
+        bm_mark_standing_t *standing = &self->standings[at][mark->standing_count++];
         snprintf (self->lsns[at][m], LSN_TEXT, "%u", lives[m].lsn);
-        *standing = (bm_standing_t){m, random_chance (self, 98) ? self->lsns[at][m] : NULL,
-                                    FORKS[lives[m].fork]};
+        *standing = (bm_mark_standing_t){m, random_chance (self, 98) ? self->lsns[at][m] : NULL,
+                                         FORKS[lives[m].fork]};
     }
 }
 
@@ -264,7 +264,7 @@ static inline bool
 oracle_restorable (const random_group_t *self, const bm_mark_t *mark, bool there[][LINKS])
 {
     for (size_t i = 0; i < mark->standing_count; i++) {
-        const bm_standing_t *it = &mark->standings[i];
+        const bm_mark_standing_t *it = &mark->standings[i];
         if (!oracle_covers (&self->members[it->member], there[it->member], it->lsn, it->fork))
             return false;
     }

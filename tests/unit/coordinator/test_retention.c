@@ -23,7 +23,7 @@ typedef struct plain {
     const bm_holding_t *holding_of[1];
     bm_member_t member;
     bm_mark_t marks[DAYS * 2];
-    bm_standing_t standings[DAYS * 2];
+    bm_mark_standing_t standings[DAYS * 2];
     char texts[DAYS * PER_DAY][2][32], lsns[DAYS * 2][32], names[DAYS * 2][32],
         files[DAYS * PER_DAY][32];
     bm_retention_in_t in;
@@ -53,7 +53,7 @@ s_plain (plain_t *self)
             int mark = day * 2 + k;
             snprintf (self->lsns[mark], 32, "%d", lsn + 3 + k * 5);
             snprintf (self->names[mark], 32, "D%d-%d", day, k);
-            self->standings[mark] = (bm_standing_t){0, self->lsns[mark], "A"};
+            self->standings[mark] = (bm_mark_standing_t){0, self->lsns[mark], "A"};
             self->marks[mark] = (bm_mark_t){
                 self->names[mark],    (uint64_t)mark,         at + 2 + k, true, BM_OUTCOME_CLEAN,
                 day * DAY_US + 1 + k, &self->standings[mark], 1};

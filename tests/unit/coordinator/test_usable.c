@@ -27,7 +27,7 @@ static const bm_member_t s_members[] = {{"SQL01", "One", s_one, 3, true},
 
 static bm_usability_t
 s_judge (const bm_member_t *members, size_t count, bm_outcome_t outcome,
-         const bm_standing_t *standings, size_t standing_count)
+         const bm_mark_standing_t *standings, size_t standing_count)
 {
     bm_usable_t *usable = bm_usable_new (members, count);
     bm_mark_t mark = {.name = "M",
@@ -45,7 +45,7 @@ static void
 a_clean_mark_that_every_chain_covers_is_usable (void **state)
 {
     (void)state;
-    const bm_standing_t standings[] = {{0, "25", "A"}, {1, "25", "a"}};
+    const bm_mark_standing_t standings[] = {{0, "25", "A"}, {1, "25", "a"}};
     bm_usability_t it = s_judge (s_members, 2, BM_OUTCOME_CLEAN, standings, 2);
     assert_int_equal (it.use, BM_USE_YES);
     assert_int_equal (it.why, BM_USE_FINE);
@@ -56,7 +56,7 @@ static void
 an_unchecked_or_doubtful_mark_is_usable_on_demand_only (void **state)
 {
     (void)state;
-    const bm_standing_t standings[] = {{0, "25", "A"}, {1, "25", "A"}};
+    const bm_mark_standing_t standings[] = {{0, "25", "A"}, {1, "25", "A"}};
     bm_outcome_t outcomes[] = {BM_OUTCOME_UNCHECKED, BM_OUTCOME_DOUBTFUL};
     for (size_t i = 0; i < 2; i++) {
         bm_usability_t it = s_judge (s_members, 2, outcomes[i], standings, 2);
@@ -70,7 +70,7 @@ static void
 a_mark_that_is_not_in_every_database_is_never_offered (void **state)
 {
     (void)state;
-    const bm_standing_t standings[] = {{0, "25", "A"}, {1, "25", "A"}};
+    const bm_mark_standing_t standings[] = {{0, "25", "A"}, {1, "25", "A"}};
     bm_outcome_t outcomes[] = {BM_OUTCOME_NONE, BM_OUTCOME_TORN, BM_OUTCOME_UNPROVEN,
                                BM_OUTCOME_UNKNOWN};
     for (size_t i = 0; i < 4; i++)
@@ -85,7 +85,7 @@ static void
 the_database_and_the_end_of_its_chain_are_named (void **state)
 {
     (void)state;
-    const bm_standing_t standings[] = {{0, "35", "A"}, {1, "35", "A"}};
+    const bm_mark_standing_t standings[] = {{0, "35", "A"}, {1, "35", "A"}};
     bm_usability_t it = s_judge (s_members, 2, BM_OUTCOME_CLEAN, standings, 2);
     assert_int_equal (it.use, BM_USE_NO);
     assert_int_equal (it.why, BM_USE_NOT_COVERED);
@@ -101,7 +101,7 @@ a_foreign_log_is_a_link_and_a_gap_only_when_its_file_is_missing (void **state)
     (void)state;
     bm_link_t links[] = {FULL ("1", "10"), LOG ("10", "20"), LOG ("20", "40")};
     const bm_member_t members[] = {{"SQL01", "One", links, 3, true}};
-    const bm_standing_t standings[] = {{0, "25", "A"}};
+    const bm_mark_standing_t standings[] = {{0, "25", "A"}};
     links[1].foreign = true;
     assert_int_equal (s_judge (members, 1, BM_OUTCOME_CLEAN, standings, 1).use, BM_USE_YES);
     links[1].unreadable = true;
@@ -122,8 +122,8 @@ a_set_that_one_database_missed_costs_that_set_and_not_the_later_ones (void **sta
     /*  No log of its own for the mark at 15; the next one holds both. */
     const bm_link_t late[] = {FULL ("1", "10"), LOG ("10", "30")};
     const bm_member_t members[] = {s_members[0], {"SQL02", "Two", late, 2, true}};
-    const bm_standing_t first[] = {{0, "15", "A"}, {1, "15", "A"}};
-    const bm_standing_t second[] = {{0, "25", "A"}, {1, "25", "A"}};
+    const bm_mark_standing_t first[] = {{0, "15", "A"}, {1, "15", "A"}};
+    const bm_mark_standing_t second[] = {{0, "25", "A"}, {1, "25", "A"}};
     assert_int_equal (s_judge (members, 2, BM_OUTCOME_CLEAN, first, 2).use, BM_USE_YES);
     assert_int_equal (s_judge (members, 2, BM_OUTCOME_CLEAN, second, 2).use, BM_USE_YES);
 }
@@ -133,12 +133,12 @@ a_mark_is_judged_by_the_group_as_it_was (void **state)
 {
     (void)state;
     /*  The second database joined later: it has nothing to do with the mark. */
-    const bm_standing_t before[] = {{0, "25", "A"}};
+    const bm_mark_standing_t before[] = {{0, "25", "A"}};
     assert_int_equal (s_judge (s_members, 2, BM_OUTCOME_CLEAN, before, 1).use, BM_USE_YES);
     /*  One that left since still counts. */
     bm_member_t members[] = {s_members[0], s_members[1]};
     members[1].present = false;
-    const bm_standing_t both[] = {{0, "35", "A"}, {1, "35", "A"}};
+    const bm_mark_standing_t both[] = {{0, "35", "A"}, {1, "35", "A"}};
     assert_int_equal (s_judge (members, 2, BM_OUTCOME_CLEAN, both, 2).use, BM_USE_NO);
     assert_int_equal (s_judge (members, 2, BM_OUTCOME_CLEAN, both, 0).use, BM_USE_NO);
     assert_int_equal (s_judge (members, 2, BM_OUTCOME_CLEAN, both, 0).why, BM_USE_NO_GROUP);
@@ -151,9 +151,9 @@ the_same_lsn_on_two_forks_is_two_moments (void **state)
     bm_link_t links[] = {FULL ("1", "10"), LOG ("10", "30"), FULL ("15", "20"), LOG ("20", "30")};
     links[2].fork = links[3].fork = "B";
     const bm_member_t members[] = {{"SQL01", "One", links, 4, true}};
-    const bm_standing_t on_a[] = {{0, "12", "A"}}, on_b[] = {{0, "12", "B"}},
-                        nowhere[] = {{0, "25", NULL}}, plain[] = {{0, "12", NULL}},
-                        unheard[] = {{0, "25", "C"}};
+    const bm_mark_standing_t on_a[] = {{0, "12", "A"}}, on_b[] = {{0, "12", "B"}},
+                             nowhere[] = {{0, "25", NULL}}, plain[] = {{0, "12", NULL}},
+                             unheard[] = {{0, "25", "C"}};
     assert_int_equal (s_judge (members, 1, BM_OUTCOME_CLEAN, on_a, 1).use, BM_USE_YES);
     assert_int_equal (s_judge (members, 1, BM_OUTCOME_CLEAN, on_b, 1).use, BM_USE_NO);
     assert_int_equal (s_judge (members, 1, BM_OUTCOME_CLEAN, unheard, 1).use, BM_USE_NO);
@@ -168,8 +168,8 @@ static void
 latest_is_the_newest_usable_mark (void **state)
 {
     (void)state;
-    const bm_standing_t at_15[] = {{0, "15", "A"}}, at_25[] = {{0, "25", "A"}},
-                        at_50[] = {{0, "50", "A"}};
+    const bm_mark_standing_t at_15[] = {{0, "15", "A"}}, at_25[] = {{0, "25", "A"}},
+                             at_50[] = {{0, "50", "A"}};
     bm_mark_t marks[] = {{"M1", 1, 1, true, BM_OUTCOME_CLEAN, 100, at_15, 1},
                          {"M3", 3, 3, true, BM_OUTCOME_DOUBTFUL, 300, at_25, 1},
                          {"M2", 2, 2, true, BM_OUTCOME_CLEAN, 200, at_25, 1},
@@ -184,7 +184,7 @@ latest_is_the_newest_usable_mark (void **state)
 
 /*  The path that is answered is really one. */
 static void
-s_check_path (const bm_member_t *member, const bm_standing_t *standing, const size_t *path,
+s_check_path (const bm_member_t *member, const bm_mark_standing_t *standing, const size_t *path,
               size_t used)
 {
     assert_true (used >= 2);
@@ -228,7 +228,7 @@ coverage_is_what_brute_force_finds_over_random_histories (void **state)
             unusable += !expected;
             for (size_t k = 0; k < mark->standing_count; k++)
                 for (int choice = BM_CHAIN_ANY_FULL; choice <= BM_CHAIN_OUR_FULL; choice++) {
-                    const bm_standing_t *it = &mark->standings[k];
+                    const bm_mark_standing_t *it = &mark->standings[k];
                     bm_coverage_t coverage =
                         bm_usable_path (usable, mark, k, (bm_chain_choice_t)choice, path);
                     assert_int_equal (coverage.covered,
