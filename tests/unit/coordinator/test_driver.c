@@ -175,7 +175,7 @@ s_sample (plan_t *plan, const Btsmark__Sample *order, int64_t left_ms, parts_t *
     plan->databases_checked = order->n_databases;
     parts->sampled.ran = !plan->no_sample && !plan->late_sample;
     if (plan->late_sample) {
-        poll (NULL, 0, (int)left_ms + 50); /* no event tells that time is over */
+        poll (NULL, 0, left_ms > 0 ? (int)left_ms + 50 : 0); /* no event tells that time is over */
         parts->sampled.fault = s_fault (parts, "SQL_TIMEOUT", "its views were not read in time");
     } else if (plan->no_sample) {
         parts->sampled.fault = s_fault (parts, "SQL_FAILED", plan->no_sample);
