@@ -39,10 +39,11 @@ bm_sql_address_parse (const char *server, bm_sql_address_t *address)
             port = NULL; /* a bare address of IPv6 */
     }
     const char *instance = strchr (server, '\\');
-    if (port)
-        size = (size_t)(port - server);
-    else if (instance)
+    /*  "host\\instance,port": the port says it all. */
+    if (instance)
         size = (size_t)(instance - server);
+    else if (port)
+        size = (size_t)(port - server);
     if (size > 1 && server[0] == '[' && server[size - 1] == ']') {
         server++;
         size -= 2;

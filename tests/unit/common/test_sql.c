@@ -1,4 +1,5 @@
-/*  The session against sqlhost's wire with a scripted backend: what FreeTDS does is what is tested. */
+/*  The session against sqlhost's wire with a scripted backend: what FreeTDS does is what is tested. All of it twice, in the
+ *  clear and over TLS. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -20,13 +21,16 @@ typedef struct {
     bm_secret_t *password;
 } s_place_t;
 
+static sh_tls_t *s_tls; /* NULL = in the clear */
+
 static int
 s_setup (void **state)
 {
     s_place_t *place = bm_alloc (sizeof *place);
     char error[256];
     place->fake = fake_new ();
-    sh_server_options_t options = {.listen = "127.0.0.1:0", .backend = &place->fake->base};
+    sh_server_options_t options = {
+        .listen = "127.0.0.1:0", .tls = s_tls, .backend = &place->fake->base};
     place->server = sh_server_start (&options, error, sizeof error);
     assert_non_null (place->server);
     place->password = bm_secret_new ("p\xC3\xA4ss\xE2\x82\xACword");
@@ -48,12 +52,14 @@ s_teardown (void **state)
 static bm_sql_login_t
 s_login (const s_place_t *place)
 {
-    return (bm_sql_login_t){.server = sh_server_address (place->server),
-                            .access = {.encrypt = BM_SQL_ENCRYPT_OFF},
-                            .user = "sa",
-                            .password = place->password,
-                            .database = "BizTalkMgmtDb",
-                            .program = "btsmark-agent SQL01/SQL01 fence"};
+    return (bm_sql_login_t){
+        .server = sh_server_address (place->server),
+        .access = {.encrypt = s_tls ? BM_SQL_ENCRYPT_REQUIRED : BM_SQL_ENCRYPT_OFF,
+                   .ca_file = s_tls ? "none" : NULL},
+        .user = "sa",
+        .password = place->password,
+        .database = "BizTalkMgmtDb",
+        .program = "btsmark-agent SQL01/SQL01 fence"};
 }
 
 static bm_sql_t *
@@ -89,6 +95,8 @@ a_login_names_the_program_and_database (void **state)
     assert_memory_equal (place->fake->login, "sa|BizTalkMgmtDb|btsmark-agent SQL01/SQL01 fence|",
                          49);
     assert_int_equal (place->fake->version, 0x74000004);
+    assert_int_equal (place->fake->encrypted, s_tls != NULL);
+    assert_int_equal (bm_sql_encrypted (sql), s_tls != NULL);
     bm_sql_close (&sql);
     assert_null (sql);
     bm_sql_close (&sql);
@@ -637,6 +645,15 @@ a_server_that_does_not_answer_the_attention_is_given_up (void **state)
 }
 
 static int
+s_begin_tls (void **state)
+{
+    char error[256];
+    (void)state;
+    s_tls = sh_tls_new (NULL, NULL, error, sizeof error);
+    return s_tls && bm_sql_init (NULL) == BM_OK ? 0 : -1;
+}
+
+static int
 s_begin (void **state)
 {
     (void)state;
@@ -648,6 +665,7 @@ s_end (void **state)
 {
     (void)state;
     bm_sql_exit ();
+    sh_tls_destroy (&s_tls);
     return 0;
 }
 
@@ -678,5 +696,6 @@ main (void)
         T (large_results_are_whole),
         T (sessions_in_several_threads_do_not_disturb_each_other),
     };
-    return cmocka_run_group_tests (tests, s_begin, s_end);
+    int failed = cmocka_run_group_tests_name ("in the clear", tests, s_begin, s_end);
+    return failed + cmocka_run_group_tests_name ("over TLS", tests, s_begin_tls, s_end);
 }

@@ -28,6 +28,7 @@ typedef struct {
     size_t size;
     sh_sink_t *sink; /* of the session that opened last */
     uint32_t version;
+    bool encrypted; /* the last login */
 } sh_fake_t;
 
 typedef struct {
@@ -88,6 +89,7 @@ fake_open (sh_backend_t *backend, const sh_login_t *login, sh_sink_t *sink, void
     pthread_mutex_lock (&fake->lock);
     fake->sink = sink;
     fake->version = login->tds_version;
+    fake->encrypted = login->encrypted;
     snprintf (fake->login, sizeof fake->login, "%s|%s|%s|%s|%s|%s|%u", login->user, login->database,
               login->app_name, login->host_name, login->library, login->language,
               login->client_pid);
