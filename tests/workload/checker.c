@@ -13,8 +13,17 @@ const char *
 bm_finding_name (bm_finding_t finding)
 {
     static const char *const names[BM_FINDING_KINDS] = {
-        "lost message", "phantom",   "torn transaction", "lost event",  "doubled event",
-        "orphan event", "lost body", "doubled body",     "orphan body",
+        "lost message",
+        "phantom",
+        "torn transaction",
+        "lost event",
+        "doubled event",
+        "orphan event",
+        "lost body",
+        "doubled body",
+        "orphan body",
+        "lost routed message",
+        "doubled routed message",
     };
     bm_require ((size_t)finding < BM_FINDING_KINDS);
     return names[finding];
@@ -120,10 +129,34 @@ s_need (s_check_t *check, const char *name, const bm_snapshot_database_t **datab
                     check->entry->instance);
 }
 
+/*  Wherever it is by now: once. */
+static void
+s_check_routed (s_check_t *check)
+{
+    const bm_ledger_entry_t *entry = check->entry;
+    size_t rows = bm_snapshot_rows_everywhere (check->snapshot, BM_TABLE_ROUTED, entry->number);
+    bool required = entry->acknowledged_us && entry->acknowledged_us < check->began_us;
+    bool forbidden = entry->asked_us > check->ended_us;
+    check->verdict->messages++;
+    check->verdict->required += required;
+    check->verdict->forbidden += forbidden;
+    check->verdict->present += rows > 0;
+    if (required && rows == 0)
+        s_find (check, BM_FINDING_LOST_ROUTED, "every database", "it stands in none");
+    if (rows > 1)
+        s_find (check, BM_FINDING_DOUBLED_ROUTED, "every database", "it stands in more than one");
+    if (forbidden && rows)
+        s_find (check, BM_FINDING_PHANTOM, entry->database, "asked for after the round, and there");
+}
+
 static bm_status_t
 s_check_entry (s_check_t *check, bm_error_t *error)
 {
     const bm_ledger_entry_t *entry = check->entry;
+    if (entry->kind == 'R') {
+        s_check_routed (check);
+        return BM_OK;
+    }
     bm_table_t table = entry->kind == 'M' ? BM_TABLE_SPOOL : BM_TABLE_ORDERS;
     const bm_snapshot_database_t *second = NULL;
     if (s_need (check, entry->database, &check->home, error) ||

@@ -1,7 +1,8 @@
 /*  tests/workload/checker.h
  *  The verdict on a mark: would a restore to it lose, double or invent anything? It knows the workload's rules (each message
  *  is written in one transaction; an event is at its source or at its destination, and the position decides where both or
- *  none hold it; a body has its reference at the source or all its rows at the destination) and the ledger.
+ *  none hold it; a body has its reference at the source or all its rows at the destination; a routed message
+ *  stands in exactly one database) and the ledger.
  */
 #ifndef BM_WORKLOAD_CHECKER_H
 #define BM_WORKLOAD_CHECKER_H
@@ -19,6 +20,8 @@ typedef enum {
     BM_FINDING_LOST_BODY,     /* no reference at the source and not whole at the destination */
     BM_FINDING_DOUBLED_BODY,
     BM_FINDING_ORPHAN_BODY,
+    BM_FINDING_LOST_ROUTED, /* deleted on one instance, not inserted on the other: the mark is straddled */
+    BM_FINDING_DOUBLED_ROUTED, /* inserted on one, not deleted on the other */
     BM_FINDING_KINDS
 } bm_finding_t;
 

@@ -36,6 +36,9 @@ bm_work_group_destroy (bm_work_group_t **self_p)
         free (self->orders[i].database);
         free (self->orders[i].second);
     }
+    for (size_t i = 0; i < self->place_count; i++)
+        free (self->places[i].database);
+    free (self->places);
     free (self->instances);
     free (self->boxes);
     free (self->targets);
@@ -120,6 +123,36 @@ s_add_orders (bm_work_group_t *self, size_t instance, const char *database)
     self->orders[self->orders_count++] = (bm_work_orders_t){instance, bm_strdup (database), NULL};
 }
 
+static void
+s_add_place (bm_work_group_t *self, size_t instance, const char *database, bool is_box)
+{
+    self->places = bm_realloc (self->places, (self->place_count + 1) * sizeof *self->places);
+    self->places[self->place_count++] =
+        (bm_work_place_t){.instance = instance, .database = bm_strdup (database), .is_box = is_box};
+}
+
+static bool
+s_route (const bm_work_group_t *self, bool boxes_only, const bm_work_place_t **from,
+         const bm_work_place_t **to)
+{
+    for (size_t i = 0; i < self->place_count; i++)
+        for (size_t k = 0; k < self->place_count; k++) {
+            *from = &self->places[i];
+            *to = &self->places[k];
+            if ((*from)->instance != (*to)->instance && (*from)->is_box &&
+                ((*to)->is_box || !boxes_only))
+                return true;
+        }
+    return false;
+}
+
+bool
+bm_work_group_route (const bm_work_group_t *self, const bm_work_place_t **from,
+                     const bm_work_place_t **to)
+{
+    return s_route (self, true, from, to) || s_route (self, false, from, to);
+}
+
 /*  Which of our tables the database has. */
 static bm_status_t
 s_look_at (bm_work_group_t *self, bm_sql_t *sql, size_t instance, const char *database,
@@ -130,8 +163,9 @@ s_look_at (bm_work_group_t *self, bm_sql_t *sql, size_t instance, const char *da
     prefix[strlen (prefix) - 1] = '\0';
     char *batch = bm_format ("SELECT OBJECT_ID(%s.dbo.Spool') AS spool, OBJECT_ID(%s.dbo.Orders') "
                              "AS orders, OBJECT_ID(%s.dbo.TDDS_StreamStatus') AS stream, "
-                             "OBJECT_ID(%s.dbo.Tracking_Spool1') AS bodies",
-                             prefix, prefix, prefix, prefix);
+                             "OBJECT_ID(%s.dbo.Tracking_Spool1') AS bodies, "
+                             "OBJECT_ID(%s.dbo.RoutedMessages') AS routed",
+                             prefix, prefix, prefix, prefix, prefix);
     bm_sql_result_t *result = NULL;
     bm_status_t status = bm_sql_exec (sql, batch, &result, error);
     if (status == BM_OK && bm_sql_result_text (result, 0, 0, "spool"))
@@ -141,6 +175,8 @@ s_look_at (bm_work_group_t *self, bm_sql_t *sql, size_t instance, const char *da
                       bm_sql_result_text (result, 0, 0, "bodies") != NULL);
     if (status == BM_OK && bm_sql_result_text (result, 0, 0, "orders"))
         s_add_orders (self, instance, database);
+    if (status == BM_OK && bm_sql_result_text (result, 0, 0, "routed"))
+        s_add_place (self, instance, database, bm_sql_result_text (result, 0, 0, "spool") != NULL);
     bm_sql_result_destroy (&result);
     free (batch);
     free (prefix);

@@ -4,6 +4,7 @@
 #ifndef BM_WORKLOAD_GROUP_H
 #define BM_WORKLOAD_GROUP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/sql.h"
@@ -38,6 +39,13 @@ typedef struct bm_work_orders {
     char *second; /* NULL = none */
 } bm_work_orders_t;
 
+/*  A database that holds routed messages. */
+typedef struct bm_work_place {
+    size_t instance;
+    char *database;
+    bool is_box;
+} bm_work_place_t;
+
 typedef struct bm_work_group {
     bm_work_instance_t *instances;
     size_t instance_count;
@@ -47,6 +55,8 @@ typedef struct bm_work_group {
     size_t target_count;
     bm_work_orders_t *orders;
     size_t orders_count;
+    bm_work_place_t *places;
+    size_t place_count;
     char *user;
     const bm_secret_t *password; /* borrowed */
     const char *ca_file; /* borrowed; TLS with a certificate of these authorities; NULL = no TLS */
@@ -58,6 +68,9 @@ void bm_work_group_destroy (bm_work_group_t **self_p);
 bm_status_t bm_work_group_add (bm_work_group_t *self, const char *text, bm_error_t *error);
 /*  Asks every instance for its databases. */
 bm_status_t bm_work_group_discover (bm_work_group_t *self, bm_error_t *error);
+/*  Two places on two instances that messages are routed between, MessageBoxes before others. False: there are none. */
+bool bm_work_group_route (const bm_work_group_t *self, const bm_work_place_t **from,
+                          const bm_work_place_t **to);
 /*  A session to an instance; program_name is "btsmark-workload <what>". */
 bm_sql_t *bm_work_group_open (const bm_work_group_t *self, size_t instance, const char *what,
                               bm_error_t *error);

@@ -73,6 +73,24 @@ bm_ledger_acknowledge (bm_ledger_t *self, int64_t number, bm_error_t *error)
     return s_write (self, line, length, error);
 }
 
+bm_status_t
+bm_ledger_decide (bm_ledger_t *self, const char *uow, bm_error_t *error)
+{
+    char line[S_LINE_BYTES];
+    int length = snprintf (line, sizeof line, "C\t%s\t%" PRId64 "\n", uow, bm_clock_mono_us ());
+    return s_write (self, line, length, error);
+}
+
+bm_status_t
+bm_ledger_branch (bm_ledger_t *self, const char *uow, const char *instance, const char *database,
+                  int64_t lsn, bm_error_t *error)
+{
+    char line[S_LINE_BYTES];
+    int length = snprintf (line, sizeof line, "B\t%s\t%" PRId64 "\t%s\t%s\t%" PRId64 "\n", uow,
+                           bm_clock_mono_us (), instance, database, lsn);
+    return s_write (self, line, length, error);
+}
+
 bm_ledger_entry_t *
 bm_ledger_list_add (bm_ledger_list_t *list, int64_t number, char kind, const char *instance,
                     const char *database, const char *second)
@@ -98,7 +116,32 @@ bm_ledger_list_clear (bm_ledger_list_t *list)
         free (list->items[i].second);
     }
     free (list->items);
+    for (size_t i = 0; i < list->branch_count; i++) {
+        free (list->branches[i].instance);
+        free (list->branches[i].database);
+    }
+    free (list->branches);
     *list = (bm_ledger_list_t){0};
+}
+
+static int
+s_by_uow (const void *a, const void *b)
+{
+    const bm_ledger_branch_t *left = a;
+    const bm_ledger_branch_t *right = b;
+    int order = strcasecmp (left->uow, right->uow);
+    if (order)
+        return order;
+    return (left->instance != NULL) - (right->instance != NULL);
+}
+
+bool
+bm_ledger_list_decided (const bm_ledger_list_t *list, const char *uow)
+{
+    for (size_t i = 0; i < list->branch_count; i++)
+        if (!list->branches[i].instance && strcasecmp (list->branches[i].uow, uow) == 0)
+            return true;
+    return false;
 }
 
 static int
@@ -130,11 +173,32 @@ typedef struct {
     size_t count;
 } s_acknowledged_list_t;
 
+/*  C and B. */
+static bool
+s_take_branch (char *const *fields, size_t count, bm_ledger_list_t *list)
+{
+    bool decides = strcmp (fields[0], "C") == 0;
+    if (count != (decides ? 3 : 6) || strlen (fields[1]) != 36)
+        return false;
+    list->branches = bm_realloc (list->branches, (list->branch_count + 1) * sizeof *list->branches);
+    bm_ledger_branch_t *branch = &list->branches[list->branch_count++];
+    *branch = (bm_ledger_branch_t){.us = strtoll (fields[2], NULL, 10)};
+    snprintf (branch->uow, sizeof branch->uow, "%s", fields[1]);
+    if (!decides) {
+        branch->instance = bm_strdup (fields[3]);
+        branch->database = bm_strdup (fields[4]);
+        branch->lsn = strtoll (fields[5], NULL, 10);
+    }
+    return true;
+}
+
 static bool
 s_take (char *line, bm_ledger_list_t *list, s_acknowledged_list_t *acknowledged)
 {
     char *fields[S_FIELDS];
     size_t count = s_split (line, fields);
+    if (strcmp (fields[0], "C") == 0 || strcmp (fields[0], "B") == 0)
+        return s_take_branch (fields, count, list);
     if (count == 3 && strcmp (fields[0], "K") == 0) {
         acknowledged->items = bm_realloc (acknowledged->items,
                                           (acknowledged->count + 1) * sizeof *acknowledged->items);
@@ -156,6 +220,8 @@ s_join (bm_ledger_list_t *list, const s_acknowledged_list_t *acknowledged)
 {
     if (list->count)
         qsort (list->items, list->count, sizeof *list->items, s_by_number);
+    if (list->branch_count)
+        qsort (list->branches, list->branch_count, sizeof *list->branches, s_by_uow);
     for (size_t i = 0; i < acknowledged->count; i++) {
         bm_ledger_entry_t key = {.number = acknowledged->items[i].number};
         bm_ledger_entry_t *entry =

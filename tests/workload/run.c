@@ -10,10 +10,14 @@
 #include "tests/workload/copier.h"
 #include "tests/workload/mover.h"
 #include "tests/workload/publisher.h"
+#include "tests/workload/router.h"
 
 #define S_BATCH    50  /* events or bodies a step */
 #define S_IDLE_MS  50  /* nothing to move */
 #define S_AGAIN_MS 500 /* after a failure */
+#define S_ROUTED   20  /* messages that each lane has to route */
+#define S_LANES    2   /* one to and one fro */
+#define S_EVENTS   4   /* of the branches of one routed message: two are prepared, two committed */
 
 typedef struct s_worker s_worker_t;
 /*  One step. *idle: nothing was to be done. */
@@ -26,6 +30,10 @@ struct s_worker {
     const bm_work_box_t *box;
     const bm_work_target_t *target;
     const bm_work_orders_t *orders;
+    const bm_work_place_t *from; /* of a router's lane */
+    const bm_work_place_t *to;
+    uint16_t lane;
+    size_t routed; /* messages it has published */
     bool publishes;
     int64_t due_ms;
     pthread_t thread;
@@ -34,6 +42,7 @@ struct s_worker {
     bm_sql_t *destination;
     bm_mover_t *mover;
     bm_copier_t *copier;
+    bm_router_t *router;
 };
 
 struct bm_work_run {
@@ -87,17 +96,14 @@ s_take_number (bm_work_run_t *run)
     return number;
 }
 
-/*  Keeps to the rate: each publisher has its share. */
+/*  Keeps to a rate of so many steps in so many milliseconds. */
 static void
-s_keep_pace (s_worker_t *self)
+s_keep_pace (s_worker_t *self, int64_t every_ms)
 {
-    bm_work_run_t *run = self->run;
-    size_t publishers = run->options.group->box_count + run->options.group->orders_count;
-    int64_t every_ms = 1000 * (int64_t)publishers / run->options.rate;
     int64_t now = bm_clock_mono_ms ();
     if (self->due_ms < now - 1000) /* after an outage: no burst */
         self->due_ms = now;
-    s_pause (run, self->due_ms - now);
+    s_pause (self->run, self->due_ms - now);
     self->due_ms += every_ms;
 }
 
@@ -106,7 +112,8 @@ s_publish (s_worker_t *self, bool *idle, bm_error_t *error)
 {
     bm_work_run_t *run = self->run;
     const bm_work_group_t *group = run->options.group;
-    s_keep_pace (self);
+    size_t publishers = group->box_count + group->orders_count; /* each has its share */
+    s_keep_pace (self, 1000 * (int64_t)publishers / run->options.rate);
     int64_t number = s_take_number (run);
     *idle = number == 0;
     if (number == 0)
@@ -142,6 +149,50 @@ s_copy (s_worker_t *self, bool *idle, bm_error_t *error)
     return status;
 }
 
+/*  Whether all has been published: a step that begins now and finds nothing is the last one. */
+static bool
+s_is_last (s_worker_t *self)
+{
+    pthread_mutex_lock (&self->run->lock);
+    bool last = self->publishes || self->run->publishing == 0;
+    pthread_mutex_unlock (&self->run->lock);
+    return last;
+}
+
+/*  The messages of a lane are extra: they do not count as published by the run. */
+static bm_status_t
+s_publish_routed (s_worker_t *self, bm_error_t *error)
+{
+    bm_work_run_t *run = self->run;
+    pthread_mutex_lock (&run->lock);
+    int64_t number = run->next++;
+    pthread_mutex_unlock (&run->lock);
+    bm_status_t status = bm_ledger_ask (run->options.ledger, number, 'R',
+                                        run->options.group->instances[self->from->instance].name,
+                                        self->from->database, NULL, error);
+    if (status == BM_OK)
+        status = bm_router_publish (self->router, run->options.seed, number, error);
+    if (status)
+        return status;
+    self->routed++;
+    return bm_ledger_acknowledge (run->options.ledger, number, error);
+}
+
+/*  Routed messages go to and fro for ever: a run with an end ends a lane when nothing else is published any more. */
+static bm_status_t
+s_route (s_worker_t *self, bool *idle, bm_error_t *error)
+{
+    const bm_work_options_t *options = &self->run->options;
+    *idle = options->count > 0 && s_is_last (self);
+    if (*idle)
+        return BM_OK;
+    if (self->routed < S_ROUTED)
+        return s_publish_routed (self, error);
+    bool found;
+    s_keep_pace (self, 1000 * S_LANES * S_EVENTS / options->route_rate);
+    return bm_router_step (self->router, &found, error);
+}
+
 static void
 s_set_session (s_worker_t *self, bm_sql_t **place, bm_sql_t *sql)
 {
@@ -163,25 +214,46 @@ s_close (s_worker_t *self)
 {
     bm_mover_destroy (&self->mover);
     bm_copier_destroy (&self->copier);
+    bm_router_abandon (self->router);
     s_close_one (self, &self->source);
     s_close_one (self, &self->destination);
+}
+
+/*  A router outlives its sessions: it alone knows what was decided. */
+static bm_status_t
+s_open_router (s_worker_t *self, bm_error_t *error)
+{
+    const bm_work_options_t *options = &self->run->options;
+    const bm_work_group_t *group = options->group;
+    bm_route_end_t ends[BM_ROUTE_SIDES] = {
+        {self->source, group->instances[self->from->instance].name, self->from->database},
+        {self->destination, group->instances[self->to->instance].name, self->to->database}};
+    if (!self->router)
+        self->router = bm_router_new (ends, options->seed, self->lane, options->ledger);
+    bm_router_sessions (self->router, self->source, self->destination);
+    return bm_router_recover (self->router, options->known, error);
 }
 
 static bm_status_t
 s_open (s_worker_t *self, bm_error_t *error)
 {
     const bm_work_group_t *group = self->run->options.group;
-    size_t instance = self->box ? self->box->instance : self->orders->instance;
+    size_t instance = self->box    ? self->box->instance
+                      : self->from ? self->from->instance
+                                   : self->orders->instance;
     bm_sql_t *sql = bm_work_group_open (group, instance, self->what, error);
     if (!sql)
         return error->status;
     s_set_session (self, &self->source, sql);
-    if (!self->target)
+    if (!self->target && !self->to)
         return BM_OK;
-    sql = bm_work_group_open (group, self->target->instance, self->what, error);
+    sql = bm_work_group_open (group, self->to ? self->to->instance : self->target->instance,
+                              self->what, error);
     if (!sql)
         return error->status;
     s_set_session (self, &self->destination, sql);
+    if (self->to)
+        return s_open_router (self, error);
     if (self->step == s_move)
         self->mover =
             bm_mover_new (self->source, self->box->database, self->box->stream, self->destination,
@@ -201,21 +273,12 @@ s_is_stopped (s_worker_t *self)
     return stopped;
 }
 
-/*  Whether all has been published: a step that begins now and finds nothing is the last one. */
-static bool
-s_is_last (s_worker_t *self)
-{
-    pthread_mutex_lock (&self->run->lock);
-    bool last = self->publishes || self->run->publishing == 0;
-    pthread_mutex_unlock (&self->run->lock);
-    return last;
-}
-
 static void
 s_end (s_worker_t *self)
 {
     bm_work_run_t *run = self->run;
     s_close (self);
+    bm_router_destroy (&self->router);
     pthread_mutex_lock (&run->lock);
     run->publishing -= self->publishes;
     run->working--;
@@ -284,6 +347,15 @@ s_add_all (bm_work_run_t *self)
     for (size_t i = 0; i < group->orders_count; i++)
         s_add (self,
                (s_worker_t){.step = s_publish, .what = "orders", .orders = &group->orders[i]});
+    s_worker_t lane = {.step = s_route, .what = "router"};
+    if (self->options.route_rate > 0 && bm_work_group_route (group, &lane.from, &lane.to)) {
+        s_add (self, lane);
+        const bm_work_place_t *to = lane.to;
+        lane.to = lane.from;
+        lane.from = to;
+        lane.lane = 1;
+        s_add (self, lane);
+    }
 }
 
 bm_work_run_t *

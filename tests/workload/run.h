@@ -1,6 +1,7 @@
 /*  tests/workload/run.h
  *  The workload at work: a thread for each MessageBox and each place of orders that publishes, one for each pair of MessageBox
- *  and tracking database that moves events, one for each MessageBox that copies bodies. A connection that is lost is opened
+ *  and tracking database that moves events, one for each MessageBox that copies bodies, and two that route messages to and fro
+ *  between two instances by distributed transaction. A connection that is lost is opened
  *  again, and the work goes on where the databases say it stands.
  */
 #ifndef BM_WORKLOAD_RUN_H
@@ -18,6 +19,10 @@ typedef struct bm_work_options {
     int64_t count; /* messages and orders in all; 0 = until it is stopped */
     int64_t rate;  /* of them per second, all publishers together */
     uint32_t seed;
+    int64_t
+        route_rate; /* branch events (prepares and commits) per second that routing makes; 0 = no routing */
+    const bm_ledger_list_t
+        *known; /* what an earlier workload has left in the ledger; borrowed; may be NULL */
 } bm_work_options_t;
 
 bm_work_run_t *bm_work_run_start (const bm_work_options_t *options);

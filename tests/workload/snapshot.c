@@ -59,6 +59,7 @@ static const s_known_t s_known[] = {
     {"Tracking_Parts1", BM_TABLE_BODY_PARTS, "uidMessageID", NULL},
     {"Tracking_Fragments1", BM_TABLE_BODY_FRAGMENTS, "uidPartID", NULL},
     {"Orders", BM_TABLE_ORDERS, NULL, NULL},
+    {"RoutedMessages", BM_TABLE_ROUTED, "uidMessageID", NULL},
 };
 
 bm_snapshot_t *
@@ -247,6 +248,15 @@ bm_snapshot_rows (const bm_snapshot_database_t *database, bm_table_t table, int6
     if (found && value)
         *value = rows->rows[low].value;
     return found;
+}
+
+size_t
+bm_snapshot_rows_everywhere (const bm_snapshot_t *self, bm_table_t table, int64_t number)
+{
+    size_t rows = 0;
+    for (size_t i = 0; i < self->count; i++)
+        rows += bm_snapshot_rows (&self->databases[i], table, number, NULL);
+    return rows;
 }
 
 int64_t

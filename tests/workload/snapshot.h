@@ -22,6 +22,7 @@ typedef enum {
     BM_TABLE_BODY_PARTS,
     BM_TABLE_BODY_FRAGMENTS,
     BM_TABLE_ORDERS,
+    BM_TABLE_ROUTED, /* RoutedMessages */
     BM_TABLE_COUNT
 } bm_table_t;
 
@@ -55,6 +56,8 @@ const bm_snapshot_database_t *
 bm_snapshot_find (const bm_snapshot_t *self, const char *instance, const char *database);
 /*  The tracking database of a destination (BM_DESTINATION_...); NULL when there is none. */
 const bm_snapshot_database_t *bm_snapshot_destination (const bm_snapshot_t *self, int destination);
+/*  Rows of that message in every database together. */
+size_t bm_snapshot_rows_everywhere (const bm_snapshot_t *self, bm_table_t table, int64_t number);
 const char *bm_snapshot_name (const bm_snapshot_database_t *database);
 /*  How many rows of that message; *value (may be NULL) = the first one's value. */
 size_t bm_snapshot_rows (const bm_snapshot_database_t *database, bm_table_t table, int64_t number,

@@ -178,6 +178,9 @@ stand_make_databases (stand_t *self, size_t instance)
         else
             stand_exec (sql, "CREATE TABLE dbo.Orders (OrderId int NOT NULL PRIMARY KEY, Item "
                              "nvarchar(64) NOT NULL)");
+        if (strcmp (stand_databases[i][1], "BizTalkMsgBoxDb") == 0 ||
+            strcmp (stand_databases[i][1], "OrdersDb") == 0)
+            stand_script (sql, "routed.sql");
         stand_exec (sql, "USE master");
     }
     bm_sql_close (&sql);

@@ -397,6 +397,29 @@ orders_are_in_both_databases_or_none (void **state)
 }
 
 static void
+a_routed_message_is_in_exactly_one_database_wherever_that_is (void **state)
+{
+    s_case_t *self = *state;
+    bm_ledger_list_clear (&self->ledger);
+    bm_ledger_entry_t *entry =
+        bm_ledger_list_add (&self->ledger, 5, 'R', "SQL02", "BizTalkMsgBoxDb", NULL);
+    entry->asked_us = 100;
+    entry->acknowledged_us = 200;
+    s_bad (self, BM_FINDING_LOST_ROUTED);
+    s_row (self, "SQL03", "OrdersDb", "RoutedMessages", 5, "x", NULL, NULL);
+    s_good (self);
+    s_row (self, BOX, "RoutedMessages", 5, "x", NULL, NULL);
+    s_bad (self, BM_FINDING_DOUBLED_ROUTED);
+    entry->number = 6; /* in the round: there or not */
+    entry->acknowledged_us = 0;
+    s_good (self);
+    entry->number = 5;
+    entry->asked_us = ENDED + 1;
+    s_verdict (self);
+    assert_int_equal (self->verdict.counts[BM_FINDING_PHANTOM], 1);
+}
+
+static void
 a_database_that_was_not_cut_is_no_verdict (void **state)
 {
     s_case_t *self = *state;
@@ -445,6 +468,7 @@ main (void)
         T (a_body_that_stands_there_twice_is_doubled),
         T (a_body_without_its_message_is_an_orphan),
         T (orders_are_in_both_databases_or_none),
+        T (a_routed_message_is_in_exactly_one_database_wherever_that_is),
         T (a_database_that_was_not_cut_is_no_verdict),
         T (many_findings_are_all_counted),
     };

@@ -87,6 +87,35 @@ a_foreign_line_is_refused_with_its_number (void **state)
 }
 
 static void
+decisions_and_branches_come_back_by_unit_of_work (void **state)
+{
+    s_place_t *place = *state;
+    static const char one[] = "00000001-0000-4000-A000-000000000001";
+    static const char two[] = "00000001-0000-4000-A000-000000000002";
+    bm_ledger_t *ledger = bm_ledger_open (place->path, NULL);
+    assert_int_equal (bm_ledger_decide (ledger, two, NULL), 0);
+    assert_int_equal (bm_ledger_branch (ledger, one, "SQL02", "Box", 77, NULL), 0);
+    assert_int_equal (bm_ledger_decide (ledger, one, NULL), 0);
+    bm_ledger_close (&ledger);
+    bm_ledger_list_t list;
+    assert_int_equal (bm_ledger_load (place->path, &list, NULL), BM_OK);
+    assert_int_equal (list.count, 0);
+    assert_int_equal (list.branch_count, 3);
+    assert_string_equal (list.branches[0].uow, one);
+    assert_null (list.branches[0].instance);
+    assert_string_equal (list.branches[1].instance, "SQL02");
+    assert_string_equal (list.branches[1].database, "Box");
+    assert_int_equal (list.branches[1].lsn, 77);
+    assert_string_equal (list.branches[2].uow, two);
+    assert_true (bm_ledger_list_decided (&list, "00000001-0000-4000-a000-000000000002"));
+    assert_false (bm_ledger_list_decided (&list, "00000001-0000-4000-A000-000000000003"));
+    bm_ledger_list_clear (&list);
+    static const char text[] = "B\tshort\t1\tSQL02\tBox\t77\n";
+    free (tests_file (place->folder, "ledger", text, sizeof text - 1, 0644));
+    assert_int_equal (bm_ledger_load (place->path, &list, NULL), BM_PROTOCOL);
+}
+
+static void
 a_missing_ledger_is_empty (void **state)
 {
     s_place_t *place = *state;
@@ -146,6 +175,7 @@ main (void)
         T (what_was_asked_and_acknowledged_comes_back),
         T (a_line_that_the_writer_could_not_end_is_ignored),
         T (a_foreign_line_is_refused_with_its_number),
+        T (decisions_and_branches_come_back_by_unit_of_work),
         T (a_missing_ledger_is_empty),
         T (lines_of_several_threads_do_not_mix),
     };

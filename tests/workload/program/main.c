@@ -19,7 +19,8 @@
 static const char s_help[] =
     "Usage: btsmark-workload run   --instance NAME=HOST:PORT ... --login USER --password-file FILE "
     "--ledger FILE\n"
-    "                              [--ca-file FILE] [--rate N] [--count N] [--seed N] [--ready-fd "
+    "                              [--ca-file FILE] [--rate N] [--route N] [--count N] [--seed N] "
+    "[--ready-fd "
     "FD] [--log-level\n"
     "                              LEVEL]\n"
     "       btsmark-workload check --ledger FILE [--mark NAME] --began US --ended US\n"
@@ -30,6 +31,10 @@ static const char s_help[] =
     "bodies as\n"
     "       TrackedMessages_Copy does, until a signal or, with --count, until all of them have "
     "arrived.\n"
+    "       --route N: messages go to and fro between two instances, each by a distributed "
+    "transaction, with N\n"
+    "       prepares and commits of branches a second together (0, the default: none; the stand-in "
+    "only).\n"
     "       --ca-file: over TLS, with server certificates of these authorities (PEM).\n"
     "check  cuts the databases at the mark from their backup files and says what a restore to it "
     "would lose, double\n"
@@ -49,6 +54,7 @@ typedef struct {
     int64_t rate;
     int64_t count;
     int64_t seed;
+    int64_t route;
     int64_t began;
     int64_t ended;
     int64_t ready_fd;
@@ -66,6 +72,7 @@ enum {
     S_RATE,
     S_COUNT,
     S_SEED,
+    S_ROUTE,
     S_READY,
     S_LEVEL,
     S_MARK,
@@ -85,6 +92,7 @@ static const struct option s_long[] = {
     {"rate", required_argument, NULL, S_RATE},
     {"count", required_argument, NULL, S_COUNT},
     {"seed", required_argument, NULL, S_SEED},
+    {"route", required_argument, NULL, S_ROUTE},
     {"ready-fd", required_argument, NULL, S_READY},
     {"log-level", required_argument, NULL, S_LEVEL},
     {"mark", required_argument, NULL, S_MARK},
@@ -127,6 +135,8 @@ s_option (s_options_t *options, int option, const char *value, bm_error_t *error
             return s_number (value, 0, &options->count, error);
         case S_SEED:
             return s_number (value, 0, &options->seed, error);
+        case S_ROUTE:
+            return s_number (value, 0, &options->route, error);
         case S_READY:
             return s_number (value, 0, &options->ready_fd, error);
         case S_BEGAN:
@@ -198,7 +208,9 @@ s_work (const s_options_t *options, const bm_work_group_t *group, const sigset_t
                               .first = known.count ? known.items[known.count - 1].number + 1 : 1,
                               .count = options->count,
                               .rate = options->rate,
-                              .seed = (uint32_t)options->seed};
+                              .seed = (uint32_t)options->seed,
+                              .route_rate = options->route,
+                              .known = &known};
     bm_work_run_t *run = bm_work_run_start (&work);
     bm_log_info (
         "%zu MessageBoxes, %zu tracking databases, %zu places of orders; from number %" PRId64,
