@@ -630,8 +630,14 @@ s_has_perms_by_name (S_ARGS)
     if (s_null (argv[2]))
         return;
     if (!s_null (argv[0]) && sh_same (sh_arg_text (argv[1]), "DATABASE")) {
+        /*  A one-part name, as an identifier is written: also in brackets. */
         sh_db_info_t info;
-        if (sh_db_find (session->instance, sh_arg_text (argv[0]), &info) != SH_OK)
+        sh_arena_t *arena = sh_arena_new ();
+        sh_name_t name;
+        bool found = sh_name_parse (arena, sh_arg_text (argv[0]), &name) && !name.schema &&
+                     sh_db_find (session->instance, name.object, &info) == SH_OK;
+        sh_arena_destroy (&arena);
+        if (!found)
             return;
     }
     if (!s_null (argv[0]) && sh_same (sh_arg_text (argv[1]), "OBJECT")) {
