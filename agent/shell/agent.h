@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "agent/shell/answer.h"
+#include "agent/shell/claims.h"
 #include "agent/shell/config.h"
 #include "agent/shell/door.h"
 #include "agent/shell/manifest.h"
@@ -27,6 +28,7 @@ struct bm_agent {
     bm_operations_t *operations;
     bm_gate_t *gate; /* of orders that name no instance */
     bm_manifests_t *manifests;
+    bm_claims_t *claims; /* from any thread */
     bm_session_t *files; /* writes files, so that the loop never waits for a disk */
     bm_queue_t *queue;
     bm_instance_t **instances;

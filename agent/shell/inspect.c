@@ -79,6 +79,7 @@ s_vote (const bm_inspect_t *self, const Btsmark__Inspect *order)
     like.n_databases = order->n_databases;
     like.context = order->context;
     like.will_mark = true;
+    like.method = order->method;
     bm_prepare_t prepare = {.instance = self->instance,
                             .start_id = self->start_id,
                             .sql = self->sql,

@@ -400,6 +400,14 @@ s_log_vote (const Btsmark__Vote *vote, const Btsmark__Prepare *order)
                      vote->n_databases);
 }
 
+/*  Group and epoch in one number. */
+static uint64_t
+s_run_of (const bm_task_t *task)
+{
+    uint64_t group = bm_participant_group (task->operation->allow->public_key, task->order->group);
+    return group ^ (task->order->epoch * UINT64_C (0x9E3779B97F4A7C15));
+}
+
 static void
 s_prepare_work (bm_job_t *job)
 {
@@ -408,7 +416,9 @@ s_prepare_work (bm_job_t *job)
     bm_prepare_t prepare = {.instance = task->instance->config,
                             .start_id = task->agent->start_id,
                             .sql = bm_task_sql (task, &error),
-                            .error = &error};
+                            .error = &error,
+                            .claims = task->agent->claims,
+                            .run = s_run_of (task)};
     task->kind = BTSMARK__ENVELOPE__BODY_VOTE;
     task->body.vote = bm_prepare_run (&prepare, task->order->prepare);
     s_log_vote (task->body.vote, task->order->prepare);

@@ -211,9 +211,10 @@ s_look_at_objects (bm_sql_t *sql, const Btsmark__Prepare *order, Btsmark__Databa
     }
     facts->has_tracking = s_has (result, set, "TDDS_StreamStatus");
     facts->has_bodies = s_has (result, set, "Tracking_Spool1");
-    s_need (facts, result, set,
-            order->set_type == BTSMARK__SET_TYPE__FULL ? "sp_BackupBizTalkFull"
-                                                       : "sp_BackupBizTalkLog");
+    if (order->method != BTSMARK__METHOD__NATIVE)
+        s_need (facts, result, set,
+                order->set_type == BTSMARK__SET_TYPE__FULL ? "sp_BackupBizTalkFull"
+                                                           : "sp_BackupBizTalkLog");
     if (order->will_mark) {
         s_need (facts, result, set, "sp_SetMark");
         s_need (facts, result, set, "MarkLog");
@@ -226,30 +227,43 @@ s_look_at_objects (bm_sql_t *sql, const Btsmark__Prepare *order, Btsmark__Databa
     bm_sql_result_destroy (&result);
 }
 
-/*  The newest full that is not copy-only: its size tells how much room the next one needs. */
-static void
-s_look_at_last_full (bm_sql_t *sql, bool has_status, Btsmark__DatabaseFacts *facts)
+/*  The newest backup that is not copy-only: its size tells how much room the next one needs. -1 = there is none. */
+static int64_t
+s_last_bytes (bm_sql_t *sql, const char *database, const char *type)
 {
     bm_sql_query_t *query = bm_sql_query_new (
         "SELECT TOP (1) backup_size, compressed_backup_size,"
         " CONVERT (nvarchar(36), last_recovery_fork_guid) AS fork FROM msdb.dbo.backupset"
-        " WHERE database_name = @name AND type = 'D' AND is_copy_only = 0"
+        " WHERE database_name = @name AND type = @type AND is_copy_only = 0"
         " ORDER BY backup_set_id DESC;");
-    bm_sql_query_text (query, "@name", facts->name);
+    bm_sql_query_text (query, "@name", database);
+    bm_sql_query_text (query, "@type", type);
     bm_sql_query_timeout_ms (query, S_QUERY_MS);
     bm_sql_result_t *result = NULL;
     bm_error_t error;
+    int64_t bytes = -1;
     bm_status_t status = bm_sql_run (sql, query, &result, &error);
     bm_sql_query_destroy (&query);
     int set = result ? bm_sql_result_find (result, (const char *[]){"backup_size", NULL}) : -1;
     if (status == BM_OK && set >= 0 && bm_sql_result_rows (result, set) == 1) {
-        int64_t bytes = bm_sql_result_int (result, set, 0, "backup_size", 0);
-        facts->last_full_bytes =
-            bm_sql_result_int (result, set, 0, "compressed_backup_size", bytes);
+        bytes = bm_sql_result_int (result, set, 0, "backup_size", 0);
+        bytes = bm_sql_result_int (result, set, 0, "compressed_backup_size", bytes);
+    }
+    bm_sql_result_destroy (&result);
+    return bytes;
+}
+
+static void
+s_look_at_last (bm_sql_t *sql, bool has_status, Btsmark__DatabaseFacts *facts)
+{
+    int64_t full = s_last_bytes (sql, facts->name, "D"), log = s_last_bytes (sql, facts->name, "L");
+    if (full >= 0) {
+        facts->last_full_bytes = full;
         if (!has_status)
             facts->has_full = true;
     }
-    bm_sql_result_destroy (&result);
+    if (log >= 0)
+        facts->last_log_bytes = log;
 }
 
 static void
@@ -292,7 +306,7 @@ s_look_at_database (const bm_prepare_t *self, const Btsmark__Prepare *order,
     if (strcmp (facts->state, "ONLINE") != 0)
         return;
     s_look_at_objects (self->sql, order, facts);
-    s_look_at_last_full (self->sql, has_status, facts);
+    s_look_at_last (self->sql, has_status, facts);
     if (order->set_type == BTSMARK__SET_TYPE__LOG && !facts->has_full)
         s_reason (facts, "no-full",
                   bm_answer_fault_new (BM_NOT_READY,
@@ -369,24 +383,109 @@ s_look_for_same_files (Btsmark__Vote *vote)
                                                vote->databases[i]->name));
 }
 
-/*  Full backups of several databases share the room of a folder. */
+/*  BizTalk's procedures put the database's name into the file's name as it is. */
+static void
+s_judge_names (Btsmark__Vote *vote, const Btsmark__Prepare *order)
+{
+    for (size_t i = 0; order->method != BTSMARK__METHOD__NATIVE && i < vote->n_databases; i++) {
+        Btsmark__DatabaseFacts *facts = vote->databases[i];
+        const char *bad = strpbrk (facts->name, "/\\:*?\"<>|");
+        if (!bad)
+            continue;
+        Btsmark__Fault *fault = bm_answer_fault_new (
+            BM_NOT_READY,
+            "database %s has a %c in its name, which BizTalk's procedures would put into the name "
+            "of the backup file",
+            facts->name, *bad);
+        bm_answer_text (&fault->remedy, "set method = native in [backup] of the coordinator");
+        s_reason (facts, "name", fault);
+    }
+}
+
+/*  BizTalk's procedures cut the server's name at 30 characters and append to a file that is there: two instances of a cluster
+ *  with long names could write two backups into one file. */
+static void
+s_judge_rivals (const bm_prepare_t *self, const Btsmark__Prepare *order, const char *server,
+                Btsmark__Vote *vote)
+{
+    size_t count = vote->n_databases;
+    if (!self->claims || !server || order->method == BTSMARK__METHOD__NATIVE)
+        return;
+    char **names = bm_alloc ((count + 1) * sizeof *names);
+    char **rivals = bm_alloc ((count + 1) * sizeof *rivals);
+    const char **folders = bm_alloc ((count + 1) * sizeof *folders);
+    for (size_t i = 0; i < count; i++) {
+        names[i] = bm_names_backup_file (server, vote->databases[i]->name, true, "");
+        folders[i] = *vote->databases[i]->path ? vote->databases[i]->path : NULL;
+    }
+    bm_claim_t claim = {.instance = self->instance->name,
+                        .run = self->run,
+                        .folders = folders,
+                        .names = (const char *const *)names,
+                        .count = count};
+    bm_claims_take (self->claims, &claim, rivals);
+    for (size_t i = 0; i < count; i++) {
+        if (rivals[i]) {
+            Btsmark__Fault *fault = bm_answer_fault_new (
+                BM_NOT_READY,
+                "the backups of database %s of %s and of %s would go to one file of %s: BizTalk's "
+                "procedures cut the server's name at 30 characters",
+                vote->databases[i]->name, self->instance->name, rivals[i],
+                vote->databases[i]->path);
+            bm_answer_text (
+                &fault->remedy,
+                "give each instance a backup folder of its own, or set method = native");
+            s_reason (vote->databases[i], "duplicate", fault);
+        }
+        free (rivals[i]);
+        free (names[i]);
+    }
+    free (folders);
+    free (rivals);
+    free (names);
+}
+
+/*  Backups of several databases share the room of a folder. A full that does not fit is not begun. A log is tried all the
+ *  same: its size varies, and a log that is not backed up grows. */
 static void
 s_judge_room (Btsmark__Vote *vote, const Btsmark__Prepare *order)
 {
-    for (size_t i = 0; order->set_type == BTSMARK__SET_TYPE__FULL && i < vote->n_databases; i++) {
+    bool full = order->set_type == BTSMARK__SET_TYPE__FULL;
+    for (size_t i = 0; i < vote->n_databases; i++) {
         Btsmark__DatabaseFacts *facts = vote->databases[i];
         int64_t needed = 0;
         for (size_t k = 0; k < vote->n_databases; k++)
             if (strcmp (vote->databases[k]->path, facts->path) == 0)
-                needed += vote->databases[k]->last_full_bytes;
-        if (facts->free_bytes >= 0 && facts->free_bytes < needed)
-            s_reason (facts, "space",
-                      bm_answer_fault_new (BM_NOT_READY,
-                                           "%s has %" PRId64
-                                           " MiB free; the last full backups that go there took "
-                                           "%" PRId64 " MiB",
-                                           facts->path, facts->free_bytes >> 20, needed >> 20));
+                needed +=
+                    full ? vote->databases[k]->last_full_bytes : vote->databases[k]->last_log_bytes;
+        if (facts->free_bytes < 0 || facts->free_bytes >= needed)
+            continue;
+        Btsmark__Fault *fault = bm_answer_fault_new (
+            full ? BM_NOT_READY : BM_WARNINGS,
+            "%s has %" PRId64 " MiB free; the last %s backups that go there took %" PRId64 " MiB",
+            facts->path, facts->free_bytes >> 20, full ? "full" : "log", needed >> 20);
+        bm_answer_text (&fault->remedy, "free space there, or add to it");
+        if (full)
+            s_reason (facts, "space", fault);
+        else
+            bm_answer_add_fault (&facts->warnings, &facts->n_warnings, s_about ("space", fault));
     }
+}
+
+/*  SERVERPROPERTY ('servername'), as the procedures put it into names of files; NULL when it cannot be asked. */
+static char *
+s_server (bm_sql_t *sql)
+{
+    bm_error_t ignored;
+    bm_sql_result_t *result = NULL;
+    char *server = NULL;
+    s_query (sql, "SELECT CONVERT (nvarchar(128), SERVERPROPERTY (N'servername')) AS bm_real_name;",
+             &result, &ignored);
+    int set = result ? bm_sql_result_find (result, (const char *[]){"bm_real_name", NULL}) : -1;
+    if (set >= 0 && bm_sql_result_rows (result, set) == 1)
+        server = bm_strdup (bm_sql_result_text (result, set, 0, "bm_real_name"));
+    bm_sql_result_destroy (&result);
+    return server;
 }
 
 static void
@@ -402,6 +501,9 @@ s_ask_sql (const bm_prepare_t *self, const Btsmark__Prepare *order, Btsmark__Vot
         s_look_for_prepared (self, vote);
         for (size_t i = 0; i < vote->n_databases; i++)
             s_look_at_database (self, order, all, has_status, vote->databases[i]);
+        char *server = s_server (self->sql);
+        s_judge_rivals (self, order, server, vote);
+        free (server);
     }
     if (error.status != BM_OK)
         bm_answer_add_fault (&vote->reasons, &vote->n_reasons,
@@ -425,6 +527,7 @@ bm_prepare_run (const bm_prepare_t *self, const Btsmark__Prepare *order)
     }
     s_ask_sql (self, order, vote);
     s_look_for_same_files (vote);
+    s_judge_names (vote, order);
     s_judge_room (vote, order);
     vote->ready = vote->n_reasons == 0;
     for (size_t i = 0; i < vote->n_databases; i++)

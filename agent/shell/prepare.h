@@ -5,6 +5,7 @@
 #ifndef BM_PREPARE_H
 #define BM_PREPARE_H
 
+#include "agent/shell/claims.h"
 #include "agent/shell/config.h"
 #include "common/sql.h"
 #include "common/wire.h"
@@ -15,7 +16,9 @@ typedef struct bm_prepare {
         start_id;  /* sessions that carry it in their program name are ours, and not left over */
     bm_sql_t *sql; /* NULL: SQL Server cannot be asked, `error` says why */
     const bm_error_t *error;
-    bool look_only; /* no file is made to try the folder */
+    bool look_only;      /* no file is made to try the folder */
+    bm_claims_t *claims; /* of the agent; NULL = files of other instances are not looked at */
+    uint64_t run;        /* tells runs of all groups apart, for `claims` */
 } bm_prepare_t;
 
 /*  The vote; its owner is the caller. Each reason and warning has a topic. */

@@ -195,6 +195,7 @@ s_make_rooms (bm_agent_t *agent)
     agent->operations = bm_operations_new ();
     agent->gate = bm_gate_new (agent->start_id);
     agent->manifests = bm_manifests_new ();
+    agent->claims = bm_claims_new ();
     agent->queue = bm_queue_new (agent);
     agent->files = bm_session_new (agent->sessions, NULL, "files");
     agent->instances = bm_alloc ((agent->config->instance_count + 1) * sizeof *agent->instances);
@@ -253,6 +254,7 @@ bm_server_destroy (bm_server_t **self_p)
     free (agent->instances);
     bm_queue_destroy (&agent->queue);
     bm_manifests_destroy (&agent->manifests);
+    bm_claims_destroy (&agent->claims);
     bm_gate_destroy (&agent->gate);
     bm_operations_destroy (&agent->operations);
     bm_mailbox_destroy (&agent->mailbox);

@@ -256,6 +256,8 @@ s_order_prepare (bm_work_t *work, size_t index, bm_set_type_t type, bool will_ma
     prepare.set_type = type == BM_SET_FULL ? BTSMARK__SET_TYPE__FULL : BTSMARK__SET_TYPE__LOG;
     prepare.context = (char *)work->context;
     prepare.will_mark = will_mark;
+    prepare.method = work->settings->method == BM_METHOD_NATIVE ? BTSMARK__METHOD__NATIVE
+                                                                : BTSMARK__METHOD__PROCEDURE;
     envelope.body_case = BTSMARK__ENVELOPE__BODY_PREPARE;
     envelope.prepare = &prepare;
     uint64_t operation = bm_agents_order (work->agents, instance->agent, &envelope, how);
