@@ -71,26 +71,26 @@ s_open_agents (look_t *self)
 
 /* ---- the management database ------------------------------------------------------------------------------------- */
 
-/*  The group as it was when its newest set was taken: better than nothing while the management database is away. */
+/*  The group as the last run saw it: better than nothing while the management database is away. */
 static void
 s_remembered_group (look_t *self)
 {
     bm_error_t error = {0};
-    bm_backups_t backups = {0};
-    if (self->standing.set_count == 0)
+    bm_set_members_t members = {0};
+    if (!self->standing.there)
         return;
     bm_catalogue_t *catalogue = bm_catalogue_open_read_only (self->settings->catalogue, &error);
     if (catalogue)
-        bm_catalogue_set_backups (catalogue, self->standing.sets[0].set_id, &backups, &error);
-    self->rows.items = bm_alloc ((backups.count + 1) * sizeof *self->rows.items);
-    for (size_t i = 0; i < backups.count; i++)
+        bm_catalogue_present (catalogue, &members, &error);
+    self->rows.items = bm_alloc ((members.count + 1) * sizeof *self->rows.items);
+    for (size_t i = 0; i < members.count; i++)
         self->rows.items[self->rows.count++] = (bm_group_row_t){
-            bm_strdup (backups.items[i].server), bm_strdup (backups.items[i].database), false};
-    bm_backups_clear (&backups);
+            bm_strdup (members.items[i].server), bm_strdup (members.items[i].database), false};
+    bm_set_members_clear (&members);
     bm_catalogue_close (&catalogue);
     if (self->rows.count)
         bm_findings_add (self->findings, BM_LEVEL_NOTE, (bm_subject_t){.topic = "management"}, NULL,
-                         "the databases of the group are taken from its last set, because the "
+                         "the databases of the group are taken from the last run, because the "
                          "management database does not tell them");
 }
 

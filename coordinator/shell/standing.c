@@ -64,20 +64,24 @@ s_take_rounds (bm_standing_t *self, bm_catalogue_t *catalogue, bm_error_t *error
     return status;
 }
 
-static void
-s_take_marks (bm_standing_t *self)
+static bm_health_mark_t
+s_mark (const bm_marks_t *marks, size_t at)
 {
-    for (size_t i = 0; i < self->set_count; i++) {
-        const bm_set_row_t *set = &self->sets[i];
-        if (set->type != BM_SET_LOG || !set->complete || !set->mark || !set->has_outcome)
-            continue;
-        bm_health_mark_t mark = {set->mark, set->began_us, set->outcome};
-        if (set->outcome == BM_OUTCOME_CLEAN && !self->usable.name)
-            self->usable = mark;
-        else if (set->outcome != BM_OUTCOME_CLEAN && !self->on_demand.name)
-            self->on_demand = mark;
-    }
-    self->marks_known = true;
+    if (at == SIZE_MAX)
+        return (bm_health_mark_t){0};
+    const bm_mark_t *mark = &marks->marks[at];
+    return (bm_health_mark_t){mark->name, mark->at_us, mark->outcome};
+}
+
+static bm_status_t
+s_take_marks (bm_standing_t *self, bm_catalogue_t *catalogue, bm_error_t *error)
+{
+    self->marks = bm_marks_load (catalogue, 0, error);
+    if (!self->marks)
+        return error->status;
+    self->usable = s_mark (self->marks, self->marks->latest);
+    self->on_demand = s_mark (self->marks, self->marks->latest_on_demand);
+    return bm_catalogue_retained (catalogue, &self->retained, &self->retained_count, error);
 }
 
 static bm_status_t
@@ -97,7 +101,7 @@ s_read (bm_standing_t *self, bm_catalogue_t *catalogue, bm_error_t *error)
         status = bm_catalogue_manifests_owed (catalogue, 0, &owed, &self->owed_manifests, error);
     bm_owed_manifests_destroy (&owed, self->owed_manifests);
     if (status == BM_OK)
-        s_take_marks (self);
+        status = s_take_marks (self, catalogue, error);
     return status;
 }
 
@@ -123,6 +127,8 @@ bm_standing_clear (bm_standing_t *self)
     free (self->health_runs);
     bm_run_rows_destroy (&self->runs, self->run_count);
     bm_set_rows_destroy (&self->sets, self->set_count);
+    bm_retained_rows_destroy (&self->retained, self->retained_count);
+    bm_marks_destroy (&self->marks);
     *self = (bm_standing_t){0};
 }
 
@@ -148,7 +154,7 @@ bm_standing_health (const bm_standing_t *self, const bm_settings_t *settings, bm
                             .runs = self->health_runs,
                             .run_count = self->run_count,
                             .running = self->running,
-                            .marks_known = self->marks_known,
+                            .marks_known = self->marks != NULL,
                             .usable = self->usable,
                             .on_demand = self->on_demand,
                             .recovery_point_ms = settings->recovery_point_ms,

@@ -7,7 +7,7 @@
 
 #include "coordinator/core/health.h"
 #include "coordinator/core/schedule.h"
-#include "coordinator/shell/catalogue.h"
+#include "coordinator/shell/marks.h"
 #include "coordinator/shell/settings.h"
 
 #define BM_STANDING_RUNS  50
@@ -33,8 +33,10 @@ typedef struct bm_standing {
     size_t open_marks, owed_manifests;
     int64_t worst_fence_ms; /* of these sets; -1 = none */
 
-    bool marks_known;
-    bm_health_mark_t usable, on_demand; /* borrowed from what is here */
+    bm_marks_t *marks;                  /* NULL: which are usable could not be told */
+    bm_health_mark_t usable, on_demand; /* borrowed from them */
+    bm_retained_row_t *retained;        /* also those whose date has passed */
+    size_t retained_count;
 } bm_standing_t;
 
 /*  BM_CATALOGUE when it cannot be read; what was read so far stands. A catalogue that is not there is no error. */
