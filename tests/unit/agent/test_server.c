@@ -515,6 +515,182 @@ a_commit_that_takes_too_long_is_unknown_and_goes_on (void **state)
     assert_int_equal (fake_read (world->sql, &world->sql->rollbacks), 0);
 }
 
+/*  ---- the in-flight check ---- */
+
+/*  Fence and mark; the first reading, which only proves the session, is over. */
+static int64_t
+s_ready_to_sample (s_world_t *world)
+{
+    s_take_fence (world->client, 10000);
+    int64_t transaction = s_open_mark (world->client, 10000);
+    assert_true (fake_wait (world->sql, &world->sql->samples, 1));
+    return transaction;
+}
+
+static Btsmark__Envelope *
+s_sample (tests_client_t *client, uint32_t patience_ms, int64_t valid_ms)
+{
+    static char *databases[] = {(char *)"X", (char *)"Y"};
+    Btsmark__Sample sample = BTSMARK__SAMPLE__INIT;
+    Btsmark__Envelope order = BTSMARK__ENVELOPE__INIT;
+    sample.instance = (char *)"SQL01";
+    sample.databases = databases;
+    sample.n_databases = 2;
+    sample.patience_ms = patience_ms;
+    order.body_case = BTSMARK__ENVELOPE__BODY_SAMPLE;
+    order.sample = &sample;
+    order.expires_agent_ms = (uint64_t)(bm_clock_mono_ms () + client->clock_ahead_ms + valid_ms);
+    return tests_ask (client, &order, BTSMARK__ENVELOPE__BODY_SAMPLED);
+}
+
+static Btsmark__Envelope *
+s_commit_checked (tests_client_t *client, int64_t transaction_id)
+{
+    static char *databases[] = {(char *)"X", (char *)"Y"};
+    Btsmark__Commit commit = BTSMARK__COMMIT__INIT;
+    Btsmark__Envelope order = BTSMARK__ENVELOPE__INIT;
+    commit.instance = (char *)"SQL01";
+    commit.mark = (char *)S_MARK;
+    commit.transaction_id = transaction_id;
+    commit.deadline_ms = 5000;
+    commit.fences = s_fence_list;
+    commit.n_fences = 1;
+    commit.check = true;
+    commit.databases = databases;
+    commit.n_databases = 2;
+    order.body_case = BTSMARK__ENVELOPE__BODY_COMMIT;
+    order.commit = &commit;
+    return tests_ask (client, &order, BTSMARK__ENVELOPE__BODY_COMMITTED);
+}
+
+static void
+both_samples_tell_counts_and_what_is_in_flight (void **state)
+{
+    s_world_t *world = *state;
+    int64_t transaction = s_ready_to_sample (world);
+    world->sql->branches_done = 17;
+    Btsmark__Envelope *answer = s_sample (world->client, 0, 5000);
+    assert_true (answer->sampled->ran);
+    assert_int_equal (answer->sampled->counts->prepares, 17);
+    assert_int_equal (answer->sampled->counts->commits, 17);
+    assert_int_equal (answer->sampled->n_in_flight, 0);
+    assert_int_equal (answer->sampled->readings, 1);
+    tests_free (answer);
+    pthread_mutex_lock (&world->sql->lock);
+    world->sql->branches_done = 18;
+    world->sql->in_flight = 1;
+    pthread_mutex_unlock (&world->sql->lock);
+    answer = s_commit_checked (world->client, transaction);
+    assert_int_equal (answer->committed->answer, BTSMARK__COMMIT_ANSWER__COMMIT_DONE);
+    assert_true (answer->committed->sample_ran);
+    assert_null (answer->committed->fault);
+    assert_int_equal (answer->committed->counts->prepares, 18);
+    assert_int_equal (answer->committed->n_in_flight, 1);
+    assert_int_equal (answer->committed->in_flight[0]->n_databases, 2);
+    tests_free (answer);
+    tests_free (s_release (world->client));
+}
+
+/*  What is in flight is looked at again while patience lasts: most branches end within some ms. */
+static void
+a_sample_is_read_again_while_something_is_in_flight (void **state)
+{
+    s_world_t *world = *state;
+    s_ready_to_sample (world);
+    pthread_mutex_lock (&world->sql->lock);
+    world->sql->in_flight = 2;
+    pthread_mutex_unlock (&world->sql->lock);
+    Btsmark__Envelope *answer = s_sample (world->client, 10000, 15000);
+    assert_true (answer->sampled->ran);
+    assert_int_equal (answer->sampled->n_in_flight, 0);
+    assert_int_equal (answer->sampled->readings, 3);
+    tests_free (answer);
+}
+
+/*  Its twin: without patience the first reading is the answer. */
+static void
+without_patience_the_first_reading_counts (void **state)
+{
+    s_world_t *world = *state;
+    s_ready_to_sample (world);
+    pthread_mutex_lock (&world->sql->lock);
+    world->sql->in_flight = 2;
+    pthread_mutex_unlock (&world->sql->lock);
+    Btsmark__Envelope *answer = s_sample (world->client, 0, 15000);
+    assert_int_equal (answer->sampled->n_in_flight, 1);
+    assert_int_equal (answer->sampled->readings, 1);
+    tests_free (answer);
+}
+
+/*  Without VIEW SERVER STATE the mark is placed all the same; whoever asks is told what to grant. */
+static void
+a_right_that_is_missing_costs_the_check_and_not_the_mark (void **state)
+{
+    s_world_t *world = *state;
+    fake_set (world->sql, &world->sql->no_right, true);
+    int64_t transaction = s_ready_to_sample (world);
+    Btsmark__Envelope *answer = s_sample (world->client, 1000, 5000);
+    assert_false (answer->sampled->ran);
+    assert_non_null (strstr (answer->sampled->fault->text, "VIEW SERVER STATE"));
+    assert_non_null (strstr (answer->sampled->fault->remedy, "GRANT VIEW SERVER STATE TO [sa]"));
+    tests_free (answer);
+    answer = s_commit_checked (world->client, transaction);
+    assert_int_equal (answer->committed->answer, BTSMARK__COMMIT_ANSWER__COMMIT_DONE);
+    assert_false (answer->committed->sample_ran);
+    assert_non_null (strstr (answer->committed->fault->remedy, "GRANT VIEW SERVER STATE"));
+    tests_free (answer);
+    tests_free (s_release (world->client));
+}
+
+/*  Views that hang are given up at the order's expiry, in a session of their own: the mark stays open and is committed. */
+static void
+a_sample_that_hangs_is_given_up_in_time_and_the_mark_stays (void **state)
+{
+    s_world_t *world = *state;
+    int64_t transaction = s_ready_to_sample (world);
+    fake_set (world->sql, &world->sql->hold_sample, true);
+    Btsmark__Envelope *answer = s_sample (world->client, 100, 300);
+    assert_false (answer->sampled->ran);
+    assert_string_equal (answer->sampled->fault->status, "SQL_TIMEOUT");
+    tests_free (answer);
+    assert_true (fake_wait (world->sql, &world->sql->attentions, 1));
+    assert_int_equal (fake_read (world->sql, &world->sql->rollbacks), 0);
+    fake_set (world->sql, &world->sql->hold_sample, false);
+    answer = s_commit (world->client, transaction, 5000);
+    assert_int_equal (answer->committed->answer, BTSMARK__COMMIT_ANSWER__COMMIT_DONE);
+    tests_free (answer);
+    tests_free (s_release (world->client));
+}
+
+/*  ABORT does not wait for a sample that hangs. */
+static void
+abort_ends_a_sample_that_hangs (void **state)
+{
+    s_world_t *world = *state;
+    s_ready_to_sample (world);
+    fake_set (world->sql, &world->sql->hold_sample, true);
+    Btsmark__Sample sample = BTSMARK__SAMPLE__INIT;
+    Btsmark__Abort abort = BTSMARK__ABORT__INIT;
+    Btsmark__Envelope order = BTSMARK__ENVELOPE__INIT, end = BTSMARK__ENVELOPE__INIT;
+    sample.instance = abort.instance = (char *)"SQL01";
+    order.body_case = BTSMARK__ENVELOPE__BODY_SAMPLE;
+    order.sample = &sample;
+    tests_send (world->client, &order);
+    assert_true (fake_wait (world->sql, &world->sql->samples, 2));
+    end.body_case = BTSMARK__ENVELOPE__BODY_ABORT;
+    end.abort = &abort;
+    uint64_t aborting = tests_send (world->client, &end);
+    bool aborted = false, sampled = false;
+    for (int i = 0; i < 2; i++) {
+        Btsmark__Envelope *answer = tests_receive (world->client);
+        aborted |= answer->operation_id == aborting && answer->aborted->nothing_held;
+        sampled |= answer->body_case == BTSMARK__ENVELOPE__BODY_SAMPLED && !answer->sampled->ran;
+        tests_free (answer);
+    }
+    assert_true (aborted && sampled);
+    assert_int_equal (fake_read (world->sql, &world->sql->rollbacks), 1);
+}
+
 static void
 abort_lets_everything_go (void **state)
 {
@@ -777,6 +953,12 @@ main (void)
         T (a_fence_that_ran_out_did_not_stand),
         T (a_mark_is_rolled_back_when_its_lease_ends_before_commit),
         T (a_commit_that_takes_too_long_is_unknown_and_goes_on),
+        T (both_samples_tell_counts_and_what_is_in_flight),
+        T (a_sample_is_read_again_while_something_is_in_flight),
+        T (without_patience_the_first_reading_counts),
+        T (a_right_that_is_missing_costs_the_check_and_not_the_mark),
+        T (a_sample_that_hangs_is_given_up_in_time_and_the_mark_stays),
+        T (abort_ends_a_sample_that_hangs),
         T (abort_lets_everything_go),
         T (backups_of_a_host_run_up_to_its_limit_and_the_others_wait),
         T (a_procedure_that_says_well_done_without_a_row_is_a_failed_backup),
