@@ -21,7 +21,7 @@ typedef struct bm_member {
 } bm_member_t;
 
 /*  What one database says of a mark. */
-typedef struct bm_standing {
+typedef struct bm_mark_standing {
     size_t member;   /* index */
     const char *lsn; /* NULL = it was not proved there */
     const char *
