@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/shell/files.h"
 #include "agent/shell/instance.h"
 #include "agent/shell/queue.h"
 #include "common/clock.h"
@@ -24,6 +25,8 @@ typedef struct s_ask {
     bm_job_t job;
     s_greet_t *greet;
     size_t index;
+    const bm_instance_config_t *config;
+    bool with_room;              /* a greeting in a run is not to wait for a file system */
     Btsmark__Instance *instance; /* made by the session's thread */
 } s_ask_t;
 
@@ -41,12 +44,23 @@ s_parse_utc (const char *text)
 }
 
 static void
+s_measure_room (s_ask_t *ask, bm_sql_t *sql)
+{
+    bm_error_t error = {0};
+    bm_files_t files = {.instance = ask->config, .sql = sql, .error = &error};
+    if (ask->with_room && *ask->config->backup_path)
+        bm_files_probe_folder (&files, ask->config->backup_path, true, &ask->instance->free_bytes,
+                               &error);
+}
+
+static void
 s_ask_work (bm_job_t *job)
 {
     s_ask_t *ask = job->data;
     bm_error_t error = {0};
     Btsmark__Instance *instance = bm_alloc (sizeof *instance);
     btsmark__instance__init (instance);
+    instance->free_bytes = -1;
     ask->instance = instance;
     bm_sql_t *sql = bm_session_sql (job->session, &error);
     if (!sql) {
@@ -65,9 +79,11 @@ s_ask_work (bm_job_t *job)
         bm_answer_text (&instance->real_name, bm_sql_result_text (result, set, 0, "bm_server"));
         bm_answer_text (&instance->version, bm_sql_result_text (result, set, 0, "bm_version"));
         instance->clock_utc_us = s_parse_utc (bm_sql_result_text (result, set, 0, "bm_utc"));
+        instance->clock_ahead_us = instance->clock_utc_us - bm_clock_utc_us ();
     } else if (status == BM_OK)
         bm_fail (&error, BM_SQL_FAILED, "SQL Server did not say its name");
     instance->fault = bm_answer_fault (&error);
+    s_measure_room (ask, sql);
     bm_sql_result_destroy (&result);
     bm_sql_query_destroy (&query);
 }
@@ -175,6 +191,7 @@ s_silent (const bm_instance_config_t *config, bm_status_t status, const char *wh
 {
     Btsmark__Instance *instance = bm_alloc (sizeof *instance);
     btsmark__instance__init (instance);
+    instance->free_bytes = -1;
     instance->fault =
         bm_answer_fault_new (status, "%s at %s: %s", config->name, config->server, why);
     return instance;
@@ -235,6 +252,8 @@ bm_greet (bm_agent_t *agent, bm_operation_t *operation)
         ask->job = (bm_job_t){.work = s_ask_work, .done = s_ask_done, .data = ask};
         ask->greet = greet;
         ask->index = i;
+        ask->config = agent->instances[i]->config;
+        ask->with_room = operation->kind == BTSMARK__ENVELOPE__BODY_STATUS;
         bm_session_submit (agent->instances[i]->probe, &ask->job);
     }
 }

@@ -132,19 +132,17 @@ s_has_duty (const Btsmark__Greeting *greeting, const char *duty)
 }
 
 static void
-s_look_at_instance_greeting (look_t *self, const Btsmark__Greeting *greeting,
-                             const Btsmark__Instance *instance, int64_t agent_ahead_ms)
+s_look_at_instance_greeting (look_t *self, const Btsmark__Instance *instance,
+                             int64_t agent_ahead_ms)
 {
     bm_error_t fault = {0};
     bm_translate_fault (instance->fault, &fault);
     bm_findings_error (self->findings,
                        (bm_subject_t){.topic = "sql-server", .server = instance->name}, &fault);
-    if (fault.status == BM_OK && instance->clock_utc_us > 0 && greeting->clock_utc_us > 0) {
-        int64_t ahead_ms =
-            agent_ahead_ms + (instance->clock_utc_us - greeting->clock_utc_us) / 1000;
-        bm_health_clock (instance->name, "SQL Server", ahead_ms, self->settings->clock_offset_ms,
-                         self->findings);
-    }
+    if (fault.status == BM_OK)
+        bm_health_clock (instance->name, "SQL Server",
+                         agent_ahead_ms + instance->clock_ahead_us / 1000,
+                         self->settings->clock_offset_ms, self->findings);
 }
 
 static void
@@ -173,7 +171,7 @@ s_look_at_agent (look_t *self, size_t agent)
     int64_t ahead_ms = bm_agents_clock_offset_ms (self->agents, agent);
     bm_health_clock (name, "the agent", ahead_ms, self->settings->clock_offset_ms, self->findings);
     for (size_t i = 0; i < greeting->n_instances; i++)
-        s_look_at_instance_greeting (self, greeting, greeting->instances[i], ahead_ms);
+        s_look_at_instance_greeting (self, greeting->instances[i], ahead_ms);
 }
 
 static void
