@@ -271,9 +271,9 @@ static void
 s_clean_up (bm_run_t *self)
 {
     bm_error_t error = {0};
-    if (self->settings->keep_days > 0 &&
-        bm_history_clear (self->work.management, self->settings->keep_days,
-                          self->settings->time_zone == BM_ZONE_LOCAL, &error) != BM_OK)
+    int days = (int)(self->settings->keep_time_ms / 86400000);
+    if (days > 0 && bm_history_clear (self->work.management, days,
+                                      self->settings->time_zone == BM_ZONE_LOCAL, &error) != BM_OK)
         bm_report_fail (self->work.report, &error);
 }
 

@@ -32,7 +32,7 @@ static const s_duration_t s_durations[] = {
     {"schedule", "full-retry-pause", FIELD (full_retry_pause_ms), 15 * S_MINUTE, 0, 30 * S_DAY},
     {"schedule", "log-every", FIELD (log_every_ms), 15 * S_MINUTE, 0, S_DAY},
     {"round", "retry-pause", FIELD (retry_pause_ms), 2 * S_SECOND, 1, S_HOUR},
-    {"round", "lease", FIELD (lease_ms), 10 * S_SECOND, 500, BM_LIMIT_LEASE_MS},
+    {"round", "lease", FIELD (lease_ms), 11 * S_SECOND, 500, BM_LIMIT_LEASE_MS},
     {"round", "greet-deadline", FIELD (greet_deadline_ms), 10 * S_SECOND, 100, S_HOUR},
     {"round", "prepare-deadline", FIELD (prepare_deadline_ms), 60 * S_SECOND, 100, S_HOUR},
     {"round", "fence-deadline", FIELD (fence_deadline_ms), 2 * S_SECOND, 50, BM_LIMIT_LEASE_MS},
@@ -43,6 +43,9 @@ static const s_duration_t s_durations[] = {
     {"round", "prove-deadline", FIELD (prove_deadline_ms), 15 * S_SECOND, 100, S_HOUR},
     {"round", "prove-poll", FIELD (prove_poll_ms), 5 * S_SECOND, 0, S_HOUR},
     {"round", "settle-wait", FIELD (settle_wait_ms), 30 * S_SECOND, 0, S_HOUR},
+    {"check", "recovery-point", FIELD (recovery_point_ms), 30 * S_MINUTE, 0, 366 * S_DAY},
+    {"check", "full-age", FIELD (full_age_ms), 0, 0, 3660 * S_DAY},
+    {"check", "clock-offset", FIELD (clock_offset_ms), 5 * S_SECOND, 100, S_HOUR},
 };
 
 /*  The sections that may be missing: their keys then have their defaults. */
@@ -160,14 +163,14 @@ s_read_schedule (bm_settings_t *self, bm_error_t *error)
         status =
             bm_config_choice (self->config, section, "time-zone", "utc|local", 0, &zone, error);
     self->time_zone = zone ? BM_ZONE_LOCAL : BM_ZONE_UTC;
-    if (!status)
-        status = bm_config_bool (self->config, section, "full-after-partial", false,
-                                 &self->full_after_partial, error);
     int hour_zone = 0;
     if (!status)
         status = bm_config_choice (self->config, section, "backup-hour-zone", "same|local", 0,
                                    &hour_zone, error);
     self->backup_hour_zone = hour_zone ? BM_ZONE_LOCAL : self->time_zone;
+    if (!status)
+        status = bm_config_bool (self->config, section, "full-after-partial", false,
+                                 &self->full_after_partial, error);
     return status;
 }
 
@@ -198,7 +201,6 @@ static bm_status_t
 s_read_backup (bm_settings_t *self, bm_error_t *error)
 {
     int section = s_section (self, "backup"), method = 0;
-    int64_t keep_days = 14;
     bm_status_t status = bm_config_text (self->config, section, "path", "", &self->path, error);
     if (!status)
         status =
@@ -213,10 +215,6 @@ s_read_backup (bm_settings_t *self, bm_error_t *error)
         status =
             bm_config_text (self->config, section, "mark-prefix", "BTS", &self->mark_prefix, error);
     if (!status)
-        status =
-            bm_config_int (self->config, section, "keep-days", 14, 0, 32767, &keep_days, error);
-    self->keep_days = (int)keep_days;
-    if (!status)
         status = bm_config_bool (self->config, section, "legacy-log-shipping", false,
                                  &self->legacy_log_shipping, error);
     if (status)
@@ -230,6 +228,47 @@ s_read_backup (bm_settings_t *self, bm_error_t *error)
         return s_wrong (self, section, error, "path", self->path,
                         "a URL goes with method = native: BizTalk's procedures back up to disk");
     return s_check_path (self, section, "path", self->path, error);
+}
+
+/*  The key of the first version: an administrator is told what to write, and nothing is deleted by a rule that he did not
+ *  see. */
+static bm_status_t
+s_refuse_keep_days (bm_settings_t *self, bm_error_t *error)
+{
+    const char *days = NULL;
+    int section = s_section (self, "backup");
+    bm_status_t status = bm_config_text (self->config, section, "keep-days", NULL, &days, error);
+    if (status || !days)
+        return status;
+    status = s_wrong (self, section, error, "keep-days", days,
+                      "is not a key any more: how long backups are kept stands in [retention]");
+    bm_error_remedy (error,
+                     "take this line out and write a section [retention] with keep-time = %s d; "
+                     "it deletes backup files, too, unless files = keep stands there",
+                     strcmp (days, "0") == 0 ? "36500" : days);
+    return status;
+}
+
+static bm_status_t
+s_read_retention (bm_settings_t *self, bm_error_t *error)
+{
+    int section = s_section (self, "retention"), files = 0, mark_log = 0;
+    int64_t marks = 3;
+    bm_status_t status = s_refuse_keep_days (self, error);
+    if (!status)
+        status = bm_config_choice (self->config, section, "files", "delete|keep", 0, &files, error);
+    if (!status)
+        status = bm_config_int (self->config, section, "keep-marks", 3, 1, 100000, &marks, error);
+    if (!status)
+        status = bm_config_duration (self->config, section, "keep-time", 14 * S_DAY, S_DAY, 0,
+                                     36500 * S_DAY, &self->keep_time_ms, error);
+    if (!status)
+        status =
+            bm_config_choice (self->config, section, "mark-log", "trim|keep", 0, &mark_log, error);
+    self->delete_files = files == 0;
+    self->keep_marks = (size_t)marks;
+    self->trim_mark_log = mark_log == 0;
+    return status;
 }
 
 static bm_status_t
@@ -247,12 +286,13 @@ s_read_round (bm_settings_t *self, bm_error_t *error)
     if (status)
         return status;
     int64_t held = self->fence_deadline_ms + self->mark_deadline_ms + self->sample_deadline_ms +
-                   self->commit_deadline_ms + self->release_deadline_ms;
+                   self->commit_deadline_ms + self->release_deadline_ms + 2 * BM_ANSWER_SLACK_MS;
     if (held > self->lease_ms)
         return bm_fail (
             error, BM_CONFIG,
             "%s: [round] lease = %lld ms is shorter than the deadlines inside it (fence + "
-            "mark + sample + commit + release = %lld ms): a fence would run out before the "
+            "mark + sample + commit + release, and a second for answers = %lld ms): a fence would "
+            "run out before the "
             "round may end",
             bm_config_path (self->config), (long long)self->lease_ms, (long long)held);
     return BM_OK;
@@ -388,7 +428,12 @@ s_new (bm_config_t *config, bm_error_t *error)
     if (!status)
         status = s_read_backup (self, why);
     if (!status)
+        status = s_read_retention (self, why);
+    if (!status)
         status = s_read_round (self, why);
+    if (!status)
+        status = bm_config_list (config, s_section (self, "check"), "ignore-databases",
+                                 &self->ignored_databases, &self->ignored_count, why);
     if (!status)
         status = s_read_agents (self, why);
     if (!status)

@@ -14,6 +14,9 @@ typedef enum { BM_METHOD_PROCEDURE = 1, BM_METHOD_NATIVE = 2 } bm_method_t;
 typedef enum { BM_ZONE_UTC, BM_ZONE_LOCAL } bm_zone_t;
 typedef enum { BM_DOUBTFUL_WARN, BM_DOUBTFUL_FAIL } bm_doubtful_t;
 
+/*  An answer to SAMPLE or COMMIT may come this much later than its deadline: it must have time to arrive. */
+#define BM_ANSWER_SLACK_MS 500
+
 typedef struct bm_publish {
     char *from, *to; /* folder prefix on the SQL host; what a destination can read */
 } bm_publish_t;
@@ -63,8 +66,13 @@ typedef struct bm_settings {
     bm_method_t method;
     bm_native_settings_t native;
     const char *mark_prefix;
-    int keep_days; /* of adm_BackupHistory; 0 = never clear */
     bool legacy_log_shipping;
+
+    /* [retention] */
+    bool delete_files; /* files = delete; else BizTalk's own rule: rows of adm_BackupHistory only */
+    size_t keep_marks; /* the newest usable marks, whatever their age */
+    int64_t keep_time_ms; /* 0 = only their number counts */
+    bool trim_mark_log;
 
     /* [round] */
     int mark_retries;       /* further rounds after the first */
@@ -75,6 +83,13 @@ typedef struct bm_settings {
     int64_t prove_poll_ms;  /* logmarkhistory */
     int64_t settle_wait_ms; /* for leftover sessions before they are ended */
     bm_doubtful_t doubtful;
+
+    /* [check] */
+    int64_t recovery_point_ms; /* how old the newest usable mark may be; 0 = not judged */
+    int64_t full_age_ms;       /* how old the newest full set may be; 0 = twice full-every */
+    int64_t clock_offset_ms;   /* how far clocks may be apart */
+    const char *const *ignored_databases; /* of others: "database" or "server/database" */
+    size_t ignored_count;
 
     /* [agent NAME], in file order */
     bm_agent_settings_t *agents;

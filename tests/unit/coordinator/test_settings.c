@@ -57,9 +57,11 @@ every_key_has_the_default_that_the_annotated_file_shows (void **state)
     assert_false (s->compression);
     assert_int_equal (s->method, BM_METHOD_PROCEDURE);
     assert_string_equal (s->mark_prefix, "BTS");
-    assert_int_equal (s->keep_days, 14);
+    assert_true (s->delete_files && s->trim_mark_log);
+    assert_int_equal (s->keep_marks, 3);
+    assert_int_equal (s->keep_time_ms, 14 * 86400000LL);
     assert_int_equal (s->mark_retries, 2);
-    assert_int_equal (s->lease_ms, 10000);
+    assert_int_equal (s->lease_ms, 11000);
     assert_int_equal (s->commit_deadline_ms, 3000);
     assert_int_equal (s->prove_poll_ms, 5000);
     assert_int_equal (s->doubtful, BM_DOUBTFUL_WARN);
@@ -103,13 +105,20 @@ the_annotated_file_is_what_is_read (void **state)
     assert_int_equal (shown->lock_wait_ms, defaults->lock_wait_ms);
     assert_int_equal (shown->agent_timeout_ms, defaults->agent_timeout_ms);
     assert_int_equal (shown->full_retry_pause_ms, defaults->full_retry_pause_ms);
-    assert_int_equal (shown->keep_days, defaults->keep_days);
+    assert_int_equal (shown->keep_marks, defaults->keep_marks);
+    assert_int_equal (shown->keep_time_ms, defaults->keep_time_ms);
+    assert_int_equal (shown->delete_files, defaults->delete_files);
+    assert_int_equal (shown->trim_mark_log, defaults->trim_mark_log);
     assert_int_equal (shown->mark_retries, defaults->mark_retries);
     assert_int_equal (shown->prepare_deadline_ms, defaults->prepare_deadline_ms);
     assert_int_equal (shown->release_deadline_ms, defaults->release_deadline_ms);
     assert_int_equal (shown->prove_deadline_ms, defaults->prove_deadline_ms);
     assert_int_equal (shown->settle_wait_ms, defaults->settle_wait_ms);
     assert_int_equal (shown->doubtful, defaults->doubtful);
+    assert_int_equal (shown->recovery_point_ms, defaults->recovery_point_ms);
+    assert_int_equal (shown->full_age_ms, defaults->full_age_ms);
+    assert_int_equal (shown->clock_offset_ms, defaults->clock_offset_ms);
+    assert_int_equal (shown->ignored_count, 0);
     assert_int_equal (shown->backup_hour, defaults->backup_hour);
     bm_settings_destroy (&shown);
     bm_settings_destroy (&defaults);
@@ -133,7 +142,11 @@ a_wrong_value_is_refused_with_its_section_and_key (void **state)
     assert_refused (MINIMAL "[backup]\npath = backup\n", "path");
     assert_refused (MINIMAL "[backup]\npath = D:backup\n", "path");
     assert_refused (MINIMAL "backup-path = ./backup\n", "backup-path");
-    assert_refused (MINIMAL "[backup]\nkeep-days = 32768\n", "keep-days");
+    assert_refused (MINIMAL "[retention]\nkeep-marks = 0\n", "keep-marks");
+    assert_refused (MINIMAL "[retention]\nkeep-marks = 100001\n", "keep-marks");
+    assert_refused (MINIMAL "[retention]\nkeep-time = 36501 d\n", "keep-time");
+    assert_refused (MINIMAL "[retention]\nfiles = some\n", "delete|keep");
+    assert_refused (MINIMAL "[retention]\nmark-log = no\n", "trim|keep");
     assert_refused (MINIMAL "[round]\ndoubtful = maybe\n", "doubtful");
     assert_refused (MINIMAL "[round]\nlease = 5 min\n", "lease");
     assert_refused (MINIMAL "[round]\nmark-retires = 3\n", "mark-retires");
@@ -155,10 +168,10 @@ static void
 a_lease_must_hold_the_deadlines_inside_it (void **state)
 {
     (void)state;
-    bm_settings_t *s = parsed (MINIMAL "[round]\nlease = 12 s\ncommit-deadline = 5 s\n");
-    assert_int_equal (s->lease_ms, 12000);
+    bm_settings_t *s = parsed (MINIMAL "[round]\nlease = 13 s\ncommit-deadline = 5 s\n");
+    assert_int_equal (s->lease_ms, 13000);
     bm_settings_destroy (&s);
-    assert_refused (MINIMAL "[round]\nlease = 11999 ms\ncommit-deadline = 5 s\n", "lease");
+    assert_refused (MINIMAL "[round]\nlease = 12999 ms\ncommit-deadline = 5 s\n", "lease");
 }
 
 static void
@@ -268,6 +281,20 @@ a_password_file_that_others_can_read_is_refused (void **state)
     rmdir (folder);
 }
 
+static void
+the_old_key_for_the_history_is_refused_with_what_to_write_instead (void **state)
+{
+    (void)state;
+    bm_error_t error = {0};
+    assert_null (bm_settings_parse ("btsmark.ini", MINIMAL "[backup]\nkeep-days = 30\n", &error));
+    assert_int_equal (error.status, BM_CONFIG);
+    assert_non_null (strstr (error.text, "keep-days = 30"));
+    assert_non_null (strstr (error.remedy, "[retention] with keep-time = 30 d"));
+    error = (bm_error_t){0};
+    assert_null (bm_settings_parse ("btsmark.ini", MINIMAL "[backup]\nkeep-days = 0\n", &error));
+    assert_non_null (strstr (error.remedy, "keep-time = 36500 d"));
+}
+
 int
 main (void)
 {
@@ -275,6 +302,7 @@ main (void)
         cmocka_unit_test (every_key_has_the_default_that_the_annotated_file_shows),
         cmocka_unit_test (the_annotated_file_is_what_is_read),
         cmocka_unit_test (a_wrong_value_is_refused_with_its_section_and_key),
+        cmocka_unit_test (the_old_key_for_the_history_is_refused_with_what_to_write_instead),
         cmocka_unit_test (a_lease_must_hold_the_deadlines_inside_it),
         cmocka_unit_test (as_many_agents_as_the_limit_are_read_and_one_more_is_not),
         cmocka_unit_test (a_path_is_published_by_its_longest_folder),
