@@ -29,29 +29,30 @@ bm_fence_batch (const bm_fence_terms_t *terms)
     char *name = bm_names_literal (terms->database);
     char *spool = bm_format ("%s.dbo.Tracking_Spool1", database);
     char *spool_text = bm_names_literal (spool);
-    int64_t lease = terms->lease_ms;
+    int64_t lease = terms->lease_ms, wait = terms->lease_ms - terms->lease_ms / 4;
+    if (terms->wait_ms > 0 && terms->wait_ms < wait)
+        wait = terms->wait_ms;
     /*  LOCK_TIMEOUT is shorter than the lease: a fence that has to wait longer is not worth having. */
-    char *batch =
-        bm_format ("SET NOCOUNT ON; SET XACT_ABORT ON; SET LOCK_TIMEOUT %" PRId64 ";\n"
-                   "DECLARE @rc int, @id nvarchar(20);\n"
-                   "BEGIN TRANSACTION;\n"
-                   "EXEC @rc = %s.dbo.TDDS_BlockTDDS;\n"
-                   "IF ISNULL (@rc, -1) <> 0 OR @@TRANCOUNT <> 1\n"
-                   "BEGIN\n"
-                   "    IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION;\n"
-                   "    RAISERROR (N'TDDS_BlockTDDS in %%s returned %%d', 16, 1, %s, @rc);\n"
-                   "    RETURN;\n"
-                   "END;\n"
-                   "IF OBJECT_ID (%s, N'U') IS NOT NULL\n"
-                   "    SELECT TOP (1) 1 AS bm_body FROM %s WITH (TABLOCKX, HOLDLOCK);\n"
-                   "SET @id = CONVERT (nvarchar(20), %s);\n"
-                   "RAISERROR (N'fenced %%s', 0, 1, @id) WITH NOWAIT;\n"
-                   "WAITFOR DELAY '%02" PRId64 ":%02" PRId64 ":%02" PRId64 ".%03" PRId64 "';\n"
-                   "RAISERROR (N'expired', 0, 1) WITH NOWAIT;\n"
-                   "ROLLBACK TRANSACTION;\n",
-                   lease - lease / 4, database, name, spool_text, spool,
-                   bm_fence_transaction_id (terms->version), lease / 3600000, lease / 60000 % 60,
-                   lease / 1000 % 60, lease % 1000);
+    char *batch = bm_format (
+        "SET NOCOUNT ON; SET XACT_ABORT ON; SET LOCK_TIMEOUT %" PRId64 ";\n"
+        "DECLARE @rc int, @id nvarchar(20);\n"
+        "BEGIN TRANSACTION;\n"
+        "EXEC @rc = %s.dbo.TDDS_BlockTDDS;\n"
+        "IF ISNULL (@rc, -1) <> 0 OR @@TRANCOUNT <> 1\n"
+        "BEGIN\n"
+        "    IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION;\n"
+        "    RAISERROR (N'TDDS_BlockTDDS in %%s returned %%d', 16, 1, %s, @rc);\n"
+        "    RETURN;\n"
+        "END;\n"
+        "IF OBJECT_ID (%s, N'U') IS NOT NULL\n"
+        "    SELECT TOP (1) 1 AS bm_body FROM %s WITH (TABLOCKX, HOLDLOCK);\n"
+        "SET @id = CONVERT (nvarchar(20), %s);\n"
+        "RAISERROR (N'fenced %%s', 0, 1, @id) WITH NOWAIT;\n"
+        "WAITFOR DELAY '%02" PRId64 ":%02" PRId64 ":%02" PRId64 ".%03" PRId64 "';\n"
+        "RAISERROR (N'expired', 0, 1) WITH NOWAIT;\n"
+        "ROLLBACK TRANSACTION;\n",
+        wait, database, name, spool_text, spool, bm_fence_transaction_id (terms->version),
+        lease / 3600000, lease / 60000 % 60, lease / 1000 % 60, lease % 1000);
     free (spool_text);
     free (spool);
     free (name);

@@ -15,7 +15,8 @@ typedef void (bm_fence_taken_fn) (void *argument, int64_t transaction_id);
 typedef struct bm_fence_terms {
     const char *database;
     int64_t lease_ms;
-    int version; /* SQL Server's major version */
+    int64_t wait_ms; /* for a lock that somebody else holds; 0 = three quarters of the lease */
+    int version;     /* SQL Server's major version */
     bm_fence_taken_fn *on_taken;
     void *argument;
 } bm_fence_terms_t;

@@ -9,6 +9,15 @@
 #include "common/clock.h"
 #include "common/log.h"
 
+/*  How long a lock may be waited for, so that whoever gave the order hears who it is about before he stops waiting. */
+static int64_t
+s_lock_wait_ms (int64_t expires_ms)
+{
+    enum { SHORTEST_MS = 50 };
+    int64_t wait_ms = (expires_ms - bm_clock_mono_ms ()) * 4 / 5;
+    return wait_ms > SHORTEST_MS ? wait_ms : SHORTEST_MS;
+}
+
 /*  ---- fences ---- */
 
 struct bm_fence_run {
@@ -17,6 +26,7 @@ struct bm_fence_run {
     size_t slot;
     char *database;
     int64_t lease_ms;
+    int64_t expires_ms;
     bm_session_t *session;
     /*  Written by the session's thread before the job is done. */
     bm_fence_end_t end;
@@ -69,6 +79,7 @@ s_fence_work (bm_job_t *job)
         return;
     bm_fence_terms_t terms = {.database = run->database,
                               .lease_ms = run->lease_ms,
+                              .wait_ms = s_lock_wait_ms (run->expires_ms),
                               .version = bm_session_version (job->session),
                               .on_taken = s_on_taken,
                               .argument = run};
@@ -108,7 +119,8 @@ s_fence_done (bm_job_t *job)
 }
 
 void
-bm_hold_fence (bm_instance_t *instance, size_t slot, int64_t lease_ms, uint64_t epoch)
+bm_hold_fence (bm_instance_t *instance, const Btsmark__Envelope *order, size_t slot,
+               int64_t lease_ms)
 {
     bm_fence_run_t *run = bm_alloc (sizeof *run);
     run->job = (bm_job_t){.work = s_fence_work, .done = s_fence_done, .data = run};
@@ -116,8 +128,9 @@ bm_hold_fence (bm_instance_t *instance, size_t slot, int64_t lease_ms, uint64_t 
     run->slot = slot;
     run->database = bm_strdup (instance->fence_names[slot]);
     run->lease_ms = lease_ms;
+    run->expires_ms = (int64_t)order->expires_agent_ms;
     char context[48];
-    snprintf (context, sizeof context, "btsmark run %" PRIu64, epoch);
+    snprintf (context, sizeof context, "btsmark run %" PRIu64, order->epoch);
     run->session = bm_session_new (instance->agent->sessions, instance->config, context);
     instance->fences[slot] = run;
     bm_session_submit (run->session, &run->job);
@@ -140,8 +153,9 @@ struct bm_mark_run {
     char **databases;
     size_t count;
     int64_t lease_ms;
-    bool check;     /* L2 */
-    char **sampled; /* databases that it looks at */
+    int64_t expires_ms; /* of the order to open it */
+    bool check;         /* L2 */
+    char **sampled;     /* databases that it looks at */
     size_t sampled_count;
     size_t jobs; /* not done yet */
     bool over;   /* its last fact was told */
@@ -234,6 +248,7 @@ s_open_work (bm_job_t *job)
                              .databases = run->databases,
                              .count = run->count,
                              .lease_ms = run->lease_ms,
+                             .wait_ms = s_lock_wait_ms (run->expires_ms),
                              .version = bm_session_version (job->session)};
     run->status = run->error.status;
     if (sql)
@@ -271,6 +286,7 @@ bm_hold_mark (bm_instance_t *instance, const Btsmark__Envelope *order, int64_t l
     run->count = order->mark->n_databases;
     run->databases = s_names_dup (order->mark->databases, run->count);
     run->lease_ms = lease_ms;
+    run->expires_ms = (int64_t)order->expires_agent_ms;
     char context[48];
     snprintf (context, sizeof context, "btsmark run %" PRIu64, order->epoch);
     run->session = bm_session_new (instance->agent->sessions, instance->config, context);

@@ -8,7 +8,8 @@
 #include "agent/shell/instance.h"
 
 /*  Leads to FENCE_TAKEN and then FENCE_FELL or FENCE_ENDED, or to FENCE_FELL alone. */
-void bm_hold_fence (bm_instance_t *instance, size_t slot, int64_t lease_ms, uint64_t epoch);
+void bm_hold_fence (bm_instance_t *instance, const Btsmark__Envelope *order, size_t slot,
+                    int64_t lease_ms);
 void bm_hold_end_fence (bm_instance_t *instance, size_t slot);
 
 /*  Leads to MARK_OPEN or MARK_GONE. */

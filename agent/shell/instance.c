@@ -326,7 +326,7 @@ s_do_for (bm_instance_t *self, bm_operation_t *operation, const bm_deed_t *deed)
     switch (deed->kind) {
         case BM_DEED_START_FENCE:
             s_take_fence_names (self, operation);
-            bm_hold_fence (self, deed->slot, deed->lease_ms, operation->order->epoch);
+            bm_hold_fence (self, operation->order, deed->slot, deed->lease_ms);
             break;
         case BM_DEED_START_MARK:
             memset (&self->mark_error, 0, sizeof self->mark_error);

@@ -19,11 +19,14 @@ char *
 bm_mark_open_batch (const bm_mark_terms_t *terms)
 {
     char *mark = bm_names_literal (terms->mark);
+    int64_t wait = terms->lease_ms - terms->lease_ms / 4;
+    if (terms->wait_ms > 0 && terms->wait_ms < wait)
+        wait = terms->wait_ms;
     char *batch = bm_format ("SET NOCOUNT ON; SET XACT_ABORT ON; SET LOCK_TIMEOUT %" PRId64 ";\n"
                              "DECLARE @mark nvarchar(32), @rc int, @count int, @state int;\n"
                              "SET @mark = %s;\n"
                              "BEGIN TRANSACTION @mark WITH MARK @mark;\n",
-                             terms->lease_ms - terms->lease_ms / 4, mark);
+                             wait, mark);
     free (mark);
     for (size_t i = 0; i < terms->count; i++) {
         char *database = bm_names_quote (terms->databases[i]);

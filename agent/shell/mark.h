@@ -16,7 +16,8 @@ typedef struct bm_mark_terms {
     char *const *databases;
     size_t count;
     int64_t lease_ms;
-    int version; /* SQL Server's major version */
+    int64_t wait_ms; /* for a lock that somebody else holds; 0 = three quarters of the lease */
+    int version;     /* SQL Server's major version */
 } bm_mark_terms_t;
 
 /*  BM_OK: the transaction stands open over every database and *transaction_id names it. Otherwise nothing is open (or

@@ -123,7 +123,7 @@ the_same_mark_stands_in_every_databases_marklog_and_logmarkhistory (void **state
     json_t *sets[] = {s_set (&fixture.first, 1), s_set (&fixture.second, 0)};
     for (size_t i = 0; i < 2; i++) {
         const char *mark = s_text (sets[i], "mark");
-        assert_string_equal (s_text (sets[i], "outcome"), "unchecked");
+        assert_string_equal (s_text (sets[i], "outcome"), "clean");
         json_t *databases = json_object_get (sets[i], "databases");
         for (size_t k = 0; k < json_array_size (databases); k++) {
             json_t *database = json_array_get (databases, k);

@@ -38,6 +38,25 @@ a_mark_is_one_transaction_over_all_databases (void **state)
     free (batch);
 }
 
+/*  A lock that somebody holds for ever is told as such (1222) while the coordinator still waits, not as silence. */
+static void
+a_lock_is_waited_for_no_longer_than_the_order_is_valid (void **state)
+{
+    (void)state;
+    bm_mark_terms_t terms = s_terms;
+    char *batch = bm_mark_open_batch (&terms);
+    assert_non_null (strstr (batch, "SET LOCK_TIMEOUT 7500;"));
+    free (batch);
+    terms.wait_ms = 1600;
+    batch = bm_mark_open_batch (&terms);
+    assert_non_null (strstr (batch, "SET LOCK_TIMEOUT 1600;"));
+    free (batch);
+    terms.wait_ms = 9000; /* never as long as the lease */
+    batch = bm_mark_open_batch (&terms);
+    assert_non_null (strstr (batch, "SET LOCK_TIMEOUT 7500;"));
+    free (batch);
+}
+
 /*  COMMIT with L2 behind it. */
 static bm_committed_t
 s_commit_of (sql_place_t *place, int64_t id, bm_sql_messages_t **messages_p, bm_sample_t *after,
@@ -269,6 +288,7 @@ main (void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (a_mark_is_one_transaction_over_all_databases),
+        cmocka_unit_test (a_lock_is_waited_for_no_longer_than_the_order_is_valid),
         SQL_TEST (a_mark_is_held_open_and_committed),
         SQL_TEST (another_transaction_is_never_committed),
         SQL_TEST (a_mark_that_fails_leaves_nothing_open),
