@@ -225,6 +225,7 @@ struct sh_session {
     sh_frame_t *frame;
     char *login, *host, *program, *language;
     bool sysadmin;
+    char login_database[129]; /* a reset goes back there */
     int db_id;
     char db_name[129];
     sh_settings_t set;

@@ -79,14 +79,15 @@ sh_out_done (sh_session_t *self, uint16_t command, bool counted, int64_t rows)
     s_sent (self, self->sink->done (self->sink, flags, command, rows));
 }
 
-/*  A failed statement ends with a DONE too; after columns it must, also when a CATCH goes on. */
+/*  A failed statement ends with a DONE too; after columns it must, also when a CATCH goes on. Then no ERROR token went out,
+ *  and DONE_ERROR is set behind one only (MS-TDS 2.2.7.6). */
 void
 sh_out_failed (sh_session_t *self, bool caught)
 {
     if (self->capture || self->sink_gone || (caught && !self->columns_open))
         return;
     self->columns_open = false;
-    unsigned flags = SH_DONE_ERROR |
+    unsigned flags = (caught ? 0u : SH_DONE_ERROR) |
                      (self->frame && self->frame->level > 0 ? SH_DONE_IN_PROC : 0u) |
                      (self->trancount > 0 ? SH_DONE_IN_XACT : 0u);
     s_sent (self, self->sink->done (self->sink, flags, SH_COMMAND_NONE, 0));

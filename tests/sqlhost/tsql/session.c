@@ -144,6 +144,7 @@ s_enter (sh_session_t *self, const char *database, sh_opened_t *opened)
         sh_db_usable (self->engine, info.id, &self->error) != SH_OK)
         return s_no_database (self->host_of, self->sink, database, self->login);
     sh_session_set_db (self, info.id);
+    snprintf (self->login_database, sizeof self->login_database, "%s", info.name);
     sh_esession_use (self->engine, info.id);
     opened->database = self->db_name;
     opened->language = self->language;
@@ -239,6 +240,9 @@ s_reset (void *session, bool keep_transaction)
     sh_esession_set_context_info (self->engine, NULL, 0);
     self->last_error = 0;
     self->last_rowcount = 0;
+    if (strcmp (self->db_name, self->login_database) != 0)
+        sh_session_use (self, self->login_database,
+                        true); /* gone meanwhile: it stays where it is */
     sh_esession_request (self->engine, NULL, NULL, 0);
     return SH_RUN_DONE;
 }
