@@ -182,7 +182,7 @@ s_order (job_t *job)
                                                                : BTSMARK__METHOD__PROCEDURE;
     backup.sequence = self->sequence;
     backup.path = (char *)instance->path;
-    backup.compress = work->settings->compression && !place->is_sso;
+    backup.compress = work->compress && !place->is_sso;
     backup.has_compression_parameter = place->has_compression_parameter;
     backup.context = (char *)work->context;
     Btsmark__NativeOptions native = BTSMARK__NATIVE_OPTIONS__INIT;

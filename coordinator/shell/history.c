@@ -151,17 +151,38 @@ bm_history_complete (bm_management_t *management, int64_t set_id, size_t databas
     return status;
 }
 
+static bm_status_t
+s_clear (bm_management_t *management, int days, bool local_time, bm_error_t *error)
+{
+    bm_sql_query_t *query = bm_sql_call_new ("dbo.sp_DeleteBackupHistory");
+    bm_sql_query_int (query, "@DaysToKeep", days);
+    if (local_time)
+        bm_sql_query_bit (query, "@UseLocalTime", true);
+    return s_run (management, "clearing the backup history", query, S_CLEAR_MS, NULL, error);
+}
+
+/*  Older versions do not know @UseLocalTime (their limit is in UTC, a few hours off): it is given only where it changes
+ *  something, and left out where the procedure has no such parameter. */
 bm_status_t
 bm_history_clear (bm_management_t *management, int days, bool local_time, bm_error_t *error)
 {
     if (days <= 0)
         return BM_OK;
-    bm_sql_query_t *query = bm_sql_call_new ("dbo.sp_DeleteBackupHistory");
-    bm_sql_query_int (query, "@DaysToKeep", days);
-    /*  Older versions do not know the parameter: it is given only when it changes something. */
-    if (local_time)
-        bm_sql_query_bit (query, "@UseLocalTime", true);
-    return s_run (management, "clearing the backup history", query, S_CLEAR_MS, NULL, error);
+    if (local_time) {
+        bm_sql_result_t *result = NULL;
+        bm_status_t status = s_run (
+            management, "looking at sp_DeleteBackupHistory",
+            bm_sql_query_new ("SELECT COUNT (*) AS parameters FROM sys.parameters WHERE object_id "
+                              "= OBJECT_ID (N'dbo.sp_DeleteBackupHistory') AND name = "
+                              "N'@UseLocalTime'"),
+            S_STATEMENT_MS, &result, error);
+        if (status)
+            return status;
+        int set = bm_sql_result_find (result, (const char *const[]){"parameters", NULL});
+        local_time = set >= 0 && bm_sql_result_int (result, set, 0, "parameters", 0) > 0;
+        bm_sql_result_destroy (&result);
+    }
+    return s_clear (management, days, local_time, error);
 }
 
 /* ---- reading ---- */

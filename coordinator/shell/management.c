@@ -11,12 +11,15 @@
 #define S_WAIT_SLICE_MS 1000
 #define S_LOCK_NAME     "BTS_BackupJob_Lock"
 
+/*  Where the group keeps ForceFull. */
+typedef enum { S_KEPT_NOWHERE, S_KEPT_IN_SETTINGS, S_KEPT_IN_FORCE_FULL } kept_in_t;
+
 struct bm_management {
     const bm_settings_t *settings;
     bm_secret_t *password;
-    bm_sql_t *sql;     /* statements */
-    bm_sql_t *lock;    /* holds the applock, and does nothing else */
-    bool old_settings; /* adm_ForceFullBackup stands for adm_BackupSettings */
+    bm_sql_t *sql;  /* statements */
+    bm_sql_t *lock; /* holds the applock, and does nothing else */
+    kept_in_t kept_in;
 };
 
 static bm_sql_t *
@@ -420,32 +423,55 @@ bm_group_rows_clear (bm_group_rows_t *self)
 
 /* ---- settings of the group ---- */
 
+/*  Versions before adm_BackupSettings kept ForceFull in adm_ForceFullBackup. The columns of that table are not documented: it is
+ *  used only when it has one of the name that the later table has. OBJECT_ID and COL_LENGTH give NULL for what is not there. */
+static bm_status_t
+s_find_settings (bm_management_t *self, bool *unreadable_p, bm_error_t *error)
+{
+    bm_sql_result_t *result = NULL;
+    bm_status_t status = s_run (
+        self, "looking for adm_BackupSettings",
+        bm_sql_query_new ("SELECT OBJECT_ID (N'dbo.adm_BackupSettings') AS present, "
+                          "OBJECT_ID (N'dbo.adm_ForceFullBackup') AS older, "
+                          "COL_LENGTH (N'dbo.adm_ForceFullBackup', N'ForceFull') AS older_column"),
+        &result, error);
+    if (status)
+        return status;
+    int set = bm_sql_result_find (result, (const char *const[]){"present", "older", NULL});
+    bool present = set >= 0 && bm_sql_result_text (result, set, 0, "present");
+    bool older = set >= 0 && bm_sql_result_text (result, set, 0, "older");
+    bool column = set >= 0 && bm_sql_result_text (result, set, 0, "older_column");
+    self->kept_in = S_KEPT_NOWHERE;
+    if (present)
+        self->kept_in = S_KEPT_IN_SETTINGS;
+    else if (older && column)
+        self->kept_in = S_KEPT_IN_FORCE_FULL;
+    *unreadable_p = !present && older && !column;
+    bm_sql_result_destroy (&result);
+    return BM_OK;
+}
+
 bm_status_t
 bm_management_settings (bm_management_t *self, bm_backup_settings_t *settings, bm_error_t *error)
 {
     memset (settings, 0, sizeof *settings);
+    bm_status_t status = s_find_settings (self, &settings->force_full_unreadable, error);
+    if (status || self->kept_in == S_KEPT_NOWHERE)
+        return status;
+    settings->has_compression = self->kept_in == S_KEPT_IN_SETTINGS;
     bm_sql_result_t *result = NULL;
-    bm_status_t status =
-        s_run (self, "looking for adm_BackupSettings",
-               bm_sql_query_new ("SELECT OBJECT_ID (N'dbo.adm_BackupSettings') AS present"),
-               &result, error);
+    status = s_run (
+        self, "reading the backup settings",
+        bm_sql_query_new (settings->has_compression
+                              ? "SELECT CAST (UseCompression AS int) AS use_compression, "
+                                "CAST (ForceFull AS int) AS force_full FROM dbo.adm_BackupSettings"
+                              : "SELECT 0 AS use_compression, CAST (ForceFull AS int) AS "
+                                "force_full FROM dbo.adm_ForceFullBackup"),
+        &result, error);
     if (status)
         return status;
-    int set = bm_sql_result_find (result, (const char *const[]){"present", NULL});
-    self->old_settings = set < 0 || !bm_sql_result_text (result, set, 0, "present");
-    bm_sql_result_destroy (&result);
-    status =
-        s_run (self, "reading the backup settings",
-               bm_sql_query_new (self->old_settings
-                                     ? "SELECT 0 AS use_compression, CAST (ForceFull AS int) AS "
-                                       "force_full FROM dbo.adm_ForceFullBackup"
-                                     : "SELECT CAST (UseCompression AS int) AS use_compression, "
-                                       "CAST (ForceFull AS int) AS force_full "
-                                       "FROM dbo.adm_BackupSettings"),
-               &result, error);
-    if (status)
-        return status;
-    set = bm_sql_result_find (result, (const char *const[]){"use_compression", "force_full", NULL});
+    int set =
+        bm_sql_result_find (result, (const char *const[]){"use_compression", "force_full", NULL});
     if (set >= 0 && bm_sql_result_rows (result, set) > 0) {
         settings->use_compression = bm_sql_result_int (result, set, 0, "use_compression", 0) == 1;
         settings->force_full = bm_sql_result_int (result, set, 0, "force_full", 0) == 1;
@@ -474,7 +500,7 @@ bm_management_full_done (bm_management_t *self, bm_error_t *error)
 {
     return s_run (self, "resetting ForceFull",
                   bm_sql_query_new (
-                      self->old_settings
+                      self->kept_in == S_KEPT_IN_FORCE_FULL
                           ? "UPDATE dbo.adm_ForceFullBackup SET ForceFull = 0 WHERE ForceFull = 1"
                           : "UPDATE dbo.adm_BackupSettings SET ForceFull = 0 WHERE ForceFull = 1"),
                   NULL, error);

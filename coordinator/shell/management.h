@@ -51,11 +51,13 @@ void bm_group_rows_clear (bm_group_rows_t *self);
 /* ---- settings of the group ---- */
 
 typedef struct bm_backup_settings {
-    bool use_compression;
+    bool use_compression,
+        has_compression; /* has_compression false: the version keeps no such setting */
     bool force_full;
+    bool force_full_unreadable; /* kept in a table whose columns are not known */
 } bm_backup_settings_t;
 
-/*  adm_BackupSettings, or adm_ForceFullBackup of older versions (then use_compression is false). */
+/*  adm_BackupSettings, or adm_ForceFullBackup of older versions; all false where neither is there. */
 bm_status_t
 bm_management_settings (bm_management_t *self, bm_backup_settings_t *settings, bm_error_t *error);
 bm_status_t bm_management_set_compression (bm_management_t *self, bool on, bm_error_t *error);

@@ -256,14 +256,34 @@ s_look_around (bm_run_t *self)
 
 /* ---- the four steps ---------------------------------------------------------------------------------------------- */
 
-/*  Step 1. */
+/*  Step 1: the setting is written as it is configured; then, as in BizTalk's procedures, what the table says is what is done. */
 static void
 s_set_compression (bm_run_t *self)
 {
+    bm_work_t *work = &self->work;
+    bm_compression_t wanted = self->settings->compression;
+    bm_backup_settings_t group = {0};
     bm_error_t error = {0};
-    if (bm_management_set_compression (self->work.management, self->settings->compression,
-                                       &error) != BM_OK)
-        bm_report_fail (self->work.report, &error);
+    work->compress = wanted == BM_COMPRESSION_YES;
+    if (bm_management_settings (work->management, &group, &error) != BM_OK) {
+        bm_report_fail (work->report, &error);
+        return;
+    }
+    if (group.force_full_unreadable)
+        bm_report_warn (work->report,
+                        "dbo.adm_ForceFullBackup has no column ForceFull: whether a full backup "
+                        "was asked for there cannot be told; `btsmark full` takes one");
+    if (!group.has_compression) {
+        if (wanted == BM_COMPRESSION_YES)
+            bm_report_warn (work->report, "compression = yes, but this version of BizTalk has no "
+                                          "dbo.adm_BackupSettings: its procedures do not compress");
+        return;
+    }
+    bool writes = self->options.kind != BM_RUN_LOG && wanted != BM_COMPRESSION_KEEP;
+    if (!writes)
+        work->compress = group.use_compression;
+    else if (bm_management_set_compression (work->management, work->compress, &error) != BM_OK)
+        bm_report_fail (work->report, &error);
 }
 
 /*  Step 4. */
@@ -284,8 +304,7 @@ s_steps (bm_run_t *self)
     s_look_around (self);
     if (bm_run_stopping (self))
         return;
-    if (kind != BM_RUN_LOG)
-        s_set_compression (self);
+    s_set_compression (self);
     if (kind != BM_RUN_LOG)
         bm_run_full (self);
     if (kind != BM_RUN_FULL && !bm_run_stopping (self))

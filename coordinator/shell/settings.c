@@ -200,11 +200,12 @@ s_check_path (bm_settings_t *self, int section, const char *key, const char *pat
 static bm_status_t
 s_read_backup (bm_settings_t *self, bm_error_t *error)
 {
-    int section = s_section (self, "backup"), method = 0;
+    int section = s_section (self, "backup"), method = 0, compression = 0;
     bm_status_t status = bm_config_text (self->config, section, "path", "", &self->path, error);
     if (!status)
-        status =
-            bm_config_bool (self->config, section, "compression", false, &self->compression, error);
+        status = bm_config_choice (self->config, section, "compression", "no|yes|keep", 0,
+                                   &compression, error);
+    self->compression = (bm_compression_t)compression;
     if (!status)
         status = bm_config_choice (self->config, section, "method", "procedure|native", 0, &method,
                                    error);

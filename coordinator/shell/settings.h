@@ -11,6 +11,11 @@
 #include "coordinator/shell/native_settings.h"
 
 typedef enum { BM_METHOD_PROCEDURE = 1, BM_METHOD_NATIVE = 2 } bm_method_t;
+typedef enum {
+    BM_COMPRESSION_NO,
+    BM_COMPRESSION_YES,
+    BM_COMPRESSION_KEEP /* as adm_BackupSettings says */
+} bm_compression_t;
 typedef enum { BM_ZONE_UTC, BM_ZONE_LOCAL } bm_zone_t;
 typedef enum { BM_DOUBTFUL_WARN, BM_DOUBTFUL_FAIL } bm_doubtful_t;
 
@@ -62,7 +67,7 @@ typedef struct bm_settings {
 
     /* [backup] */
     const char *path; /* "" = each agent's own backup-path */
-    bool compression;
+    bm_compression_t compression;
     bm_method_t method;
     bm_native_settings_t native;
     const char *mark_prefix;

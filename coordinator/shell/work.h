@@ -26,6 +26,7 @@ typedef struct bm_work {
     bm_stop_t *stop;
     uint64_t run;
     const char *context; /* "btsmark run 17" */
+    bool compress;       /* backups, but those of SSODB */
 
     bool lock_held;
     int64_t next_probe_ms;

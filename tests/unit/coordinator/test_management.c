@@ -33,7 +33,8 @@ setup (void **state)
     close (fd);
     char text[1024];
     snprintf (text, sizeof text,
-              "[group]\nname = G\nmanagement-server = %s\nencrypt = off\nlogin = btsmark\npassword-file = %s\n"
+              "[group]\nname = G\nmanagement-server = %s\nencrypt = off\nlogin = "
+              "btsmark\npassword-file = %s\n"
               "[coordinator]\nkey-file = key\n[agent A]\naddress = tcp://a:1\nserver-key = %s\n",
               sh_server_address (place->sql->server), place->file, KEY);
     bm_error_t error = {0};
@@ -363,8 +364,8 @@ an_older_version_keeps_force_full_in_a_table_of_its_own (void **state)
 {
     place_t *place = *state;
     scripted_add (place->sql, (scripted_line_t){.match = "OBJECT_ID (N'dbo.adm_BackupSettings')",
-                                                .columns = "present",
-                                                .rows = "~"});
+                                                .columns = "present,older,older_column",
+                                                .rows = "~|7|1"});
     scripted_add (place->sql, (scripted_line_t){.match = "FROM dbo.adm_ForceFullBackup",
                                                 .columns = "use_compression,force_full",
                                                 .rows = "0|1"});
@@ -377,6 +378,39 @@ an_older_version_keeps_force_full_in_a_table_of_its_own (void **state)
     assert_int_equal (bm_management_full_done (management, &error), BM_OK);
     assert_int_equal (scripted_asked (place->sql, "UPDATE dbo.adm_ForceFullBackup"), 1);
     assert_int_equal (scripted_asked (place->sql, "UPDATE dbo.adm_BackupSettings"), 0);
+    bm_management_close (&management);
+}
+
+static void
+a_force_full_table_of_unknown_columns_is_told_and_never_touched (void **state)
+{
+    place_t *place = *state;
+    scripted_add (place->sql, (scripted_line_t){.match = "OBJECT_ID (N'dbo.adm_BackupSettings')",
+                                                .columns = "present,older,older_column",
+                                                .rows = "~|7|~"});
+    bm_management_t *management = opened (place);
+    bm_backup_settings_t settings;
+    bm_error_t error = {0};
+    assert_int_equal (bm_management_settings (management, &settings, &error), BM_OK);
+    assert_true (settings.force_full_unreadable);
+    assert_false (settings.force_full || settings.has_compression);
+    assert_int_equal (scripted_asked (place->sql, "FROM dbo.adm_ForceFullBackup"), 0);
+    bm_management_close (&management);
+}
+
+static void
+a_group_with_neither_table_has_no_settings_and_that_is_no_error (void **state)
+{
+    place_t *place = *state;
+    scripted_add (place->sql, (scripted_line_t){.match = "OBJECT_ID (N'dbo.adm_BackupSettings')",
+                                                .columns = "present,older,older_column",
+                                                .rows = "~|~|~"});
+    bm_management_t *management = opened (place);
+    bm_backup_settings_t settings;
+    bm_error_t error = {0};
+    assert_int_equal (bm_management_settings (management, &settings, &error), BM_OK);
+    assert_false (settings.force_full_unreadable || settings.force_full ||
+                  settings.has_compression);
     bm_management_close (&management);
 }
 
@@ -530,6 +564,9 @@ static void
 local_time_is_asked_for_only_when_it_is_meant (void **state)
 {
     place_t *place = *state;
+    scripted_add (
+        place->sql,
+        (scripted_line_t){.match = "FROM sys.parameters", .columns = "parameters", .rows = "1"});
     bm_management_t *management = opened (place);
     bm_error_t error = {0};
     assert_int_equal (bm_history_clear (management, 0, true, &error), BM_OK);
@@ -537,8 +574,23 @@ local_time_is_asked_for_only_when_it_is_meant (void **state)
     assert_int_equal (bm_history_clear (management, 14, false, &error), BM_OK);
     assert_int_equal (scripted_asked (place->sql, "UseLocalTime"), 0);
     assert_int_equal (bm_history_clear (management, 14, true, &error), BM_OK);
-    assert_int_equal (scripted_asked (place->sql, "@UseLocalTime"), 1);
+    assert_int_equal (scripted_asked (place->sql, "@UseLocalTime=1"), 1);
     assert_int_equal (scripted_asked (place->sql, "@DaysToKeep=14"), 2);
+    bm_management_close (&management);
+}
+
+static void
+an_older_procedure_clears_the_history_without_the_parameter_it_does_not_know (void **state)
+{
+    place_t *place = *state;
+    scripted_add (
+        place->sql,
+        (scripted_line_t){.match = "FROM sys.parameters", .columns = "parameters", .rows = "0"});
+    bm_management_t *management = opened (place);
+    bm_error_t error = {0};
+    assert_int_equal (bm_history_clear (management, 14, true, &error), BM_OK);
+    assert_int_equal (scripted_asked (place->sql, "@DaysToKeep=14"), 1);
+    assert_int_equal (scripted_asked (place->sql, "@UseLocalTime=1"), 0);
     bm_management_close (&management);
 }
 
@@ -565,6 +617,9 @@ main (void)
         T (a_row_with_half_a_name_is_an_error_that_names_the_other_half),
         T (without_the_function_the_sso_database_is_known_by_its_name),
         T (an_older_version_keeps_force_full_in_a_table_of_its_own),
+        T (a_force_full_table_of_unknown_columns_is_told_and_never_touched),
+        T (a_group_with_neither_table_has_no_settings_and_that_is_no_error),
+        T (an_older_procedure_clears_the_history_without_the_parameter_it_does_not_know),
         T (a_set_id_above_all_known_ones_is_taken_as_it_is),
         T (a_restored_counter_is_set_above_every_known_id),
         T (a_counter_that_cannot_be_mended_says_how_it_must_look),
