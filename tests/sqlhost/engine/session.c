@@ -73,7 +73,6 @@ sh_esession_open (sh_instance_t *instance, const sh_session_options_t *options, 
     return SH_OK;
 }
 
-void
 sh_esession_t *
 sh_esession_carrier (sh_instance_t *instance, int id, const char *login)
 {
@@ -96,6 +95,7 @@ sh_esession_carrier_free (sh_esession_t *self)
     free (self);
 }
 
+void
 sh_esession_close (sh_esession_t **self_p)
 {
     sh_esession_t *self = *self_p;
@@ -106,8 +106,8 @@ sh_esession_close (sh_esession_t **self_p)
     sh_lock_instance (instance);
     if (self->txn)
         sh_txn_rollback_locked (self);
-    for (int owner = 0; owner < SH_FOR_COUNT; owner++)
     sh_branch_orphan_locked (self);
+    for (int owner = 0; owner < SH_FOR_COUNT; owner++)
         sh_lock_give_all (self, (sh_owner_t)owner);
     sh_esession_t **p = &instance->sessions;
     while (*p != self)
