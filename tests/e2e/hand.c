@@ -138,8 +138,9 @@ bm_hand_mark_commit (bm_hand_mark_t **self_p)
 {
     bm_hand_mark_t *self = *self_p;
     bm_error_t error = {0};
-    bm_committed_t committed =
-        bm_mark_commit (self->sql, VERSION, self->transaction_id, NULL, &error);
+    bm_mark_commit_terms_t terms = {.transaction_id = self->transaction_id, .version = VERSION};
+    bm_sample_t unread;
+    bm_committed_t committed = bm_mark_commit (self->sql, &terms, NULL, &unread, &error);
     if (committed != BM_COMMITTED_DONE)
         fail_msg ("the mark was not committed: %s", error.text);
     bm_sql_close (&self->sql);
