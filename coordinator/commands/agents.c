@@ -4,19 +4,16 @@
 
 #include "common/key.h"
 #include "coordinator/commands/command.h"
-#include "coordinator/shell/agents.h"
+#include "coordinator/shell/hosts.h"
 #include "coordinator/shell/settings.h"
 #include "coordinator/shell/translate.h"
-
-enum { STATUS_DEADLINE_MS = 5000 };
 
 typedef struct state {
     bm_settings_t *settings;
     bm_key_t *key;
     bm_agents_t *agents;
-    bm_error_t error;   /* the most severe */
-    char ***activities; /* per agent, NULL-terminated, or NULL */
-    size_t waiting;
+    bm_error_t error; /* the most severe */
+    bm_hosts_t hosts;
 } state_t;
 
 static void
@@ -29,39 +26,11 @@ s_worse (state_t *self, const bm_error_t *error)
 }
 
 static void
-s_on_status (void *argument, size_t agent, const Btsmark__Envelope *answer, const bm_error_t *error)
-{
-    state_t *self = argument;
-    self->waiting--;
-    if (error->status != BM_OK || answer->body_case != BTSMARK__ENVELOPE__BODY_STATUS_REPORT) {
-        s_worse (self, error);
-        return;
-    }
-    const Btsmark__StatusReport *report = answer->status_report;
-    char **texts = bm_alloc ((report->n_activities + 1) * sizeof *texts);
-    for (size_t i = 0; i < report->n_activities; i++)
-        texts[i] = bm_strdup (report->activities[i]);
-    self->activities[agent] = texts;
-}
-
-static void
 s_ask (state_t *self)
 {
-    bm_agents_greet_all (self->agents, self->settings->connect_timeout_ms);
-    for (size_t i = 0; i < bm_agents_count (self->agents); i++) {
-        if (!bm_agents_greeting (self->agents, i, NULL))
-            continue;
-        Btsmark__Envelope envelope = BTSMARK__ENVELOPE__INIT;
-        Btsmark__Status status = BTSMARK__STATUS__INIT;
-        envelope.body_case = BTSMARK__ENVELOPE__BODY_STATUS;
-        envelope.status = &status;
-        bm_delivery_t how = {
-            .deadline_ms = STATUS_DEADLINE_MS, .on_answer = s_on_status, .argument = self};
-        self->waiting++;
-        bm_agents_order (self->agents, i, &envelope, &how);
-    }
-    while (self->waiting)
-        bm_agents_wait (self->agents, 1000, -1);
+    bm_hosts_ask (self->agents, self->settings->connect_timeout_ms, &self->hosts);
+    for (size_t i = 0; i < self->hosts.count; i++)
+        s_worse (self, &self->hosts.errors[i]);
 }
 
 /* ---- text -------------------------------------------------------------------------------------------------------- */
@@ -105,8 +74,9 @@ s_print_agent (state_t *self, size_t agent)
         printf ("%s %s", i ? "," : "", greeting->duties[i]);
     putchar ('\n');
     s_print_instances (greeting);
-    for (size_t i = 0; self->activities[agent] && self->activities[agent][i]; i++)
-        printf ("    now: %s\n", self->activities[agent][i]);
+    const Btsmark__StatusReport *report = self->hosts.reports[agent];
+    for (size_t i = 0; report && i < report->n_activities; i++)
+        printf ("    now: %s\n", report->activities[i]);
 }
 
 /* ---- JSON -------------------------------------------------------------------------------------------------------- */
@@ -149,8 +119,9 @@ s_json_agent (state_t *self, size_t agent)
     json_t *duties = json_array (), *activities = json_array ();
     for (size_t i = 0; greeting && i < greeting->n_duties; i++)
         json_array_append_new (duties, json_string (greeting->duties[i]));
-    for (size_t i = 0; self->activities[agent] && self->activities[agent][i]; i++)
-        json_array_append_new (activities, json_string (self->activities[agent][i]));
+    const Btsmark__StatusReport *report = self->hosts.reports[agent];
+    for (size_t i = 0; report && i < report->n_activities; i++)
+        json_array_append_new (activities, json_string (report->activities[i]));
     return json_pack (
         "{s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
         bm_agents_name (self->agents, agent), "address", bm_agents_address (self->agents, agent),
@@ -200,13 +171,7 @@ s_collect_errors (state_t *self)
 static void
 s_close (state_t *self)
 {
-    size_t count = self->agents ? bm_agents_count (self->agents) : 0;
-    for (size_t i = 0; self->activities && i < count; i++) {
-        for (size_t k = 0; self->activities[i] && self->activities[i][k]; k++)
-            free (self->activities[i][k]);
-        free (self->activities[i]);
-    }
-    free (self->activities);
+    bm_hosts_clear (&self->hosts);
     bm_agents_destroy (&self->agents);
     bm_key_destroy (&self->key);
     bm_settings_destroy (&self->settings);
@@ -222,7 +187,6 @@ s_agents (const bm_options_t *options)
         return failed;
     }
     size_t count = bm_agents_count (self.agents);
-    self.activities = bm_alloc ((count + 1) * sizeof *self.activities);
     s_ask (&self);
     s_collect_errors (&self);
     int code = bm_status_exit_code (self.error.status);
