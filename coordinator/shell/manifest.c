@@ -137,6 +137,24 @@ s_field (bm_backup_t *backup, const s_field_t *field)
     return (char **)(void *)((char *)backup + field->offset);
 }
 
+/*  All files of a striped backup, in order; null = "file" alone. */
+static json_t *
+s_files_json (const bm_backup_t *backup, bool *ok)
+{
+    if (!backup->more_devices)
+        return json_null ();
+    json_t *array = json_array ();
+    if (json_array_append_new (array, json_string (backup->device)) != 0)
+        *ok = false;
+    for (const char *line = backup->more_devices; *line;) {
+        size_t size = strcspn (line, "\n");
+        if (json_array_append_new (array, json_stringn (line, size)) != 0)
+            *ok = false;
+        line += size + (line[size] == '\n');
+    }
+    return array;
+}
+
 static json_t *
 s_backup_json (const bm_backup_t *backup, bool *ok)
 {
@@ -144,6 +162,7 @@ s_backup_json (const bm_backup_t *backup, bool *ok)
     bm_backup_t copy = *backup;
     for (size_t i = 0; i < S_FIELD_COUNT; i++)
         s_put_text (object, s_fields[i].key, *s_field (&copy, &s_fields[i]), ok);
+    json_object_set_new (object, "files", s_files_json (backup, ok));
     s_put_text (object, "type", bm_set_type_name (backup->type), ok);
     s_put_int (object, "position", backup->position);
     s_put_int (object, "bytes", backup->bytes);
@@ -302,6 +321,30 @@ s_get_type (s_reader_t *reader, const json_t *object)
     return type;
 }
 
+/*  Behind the first one, which is "file"; manifests of earlier versions have no such key. */
+static char *
+s_get_more_files (s_reader_t *reader, const json_t *object)
+{
+    const json_t *array = json_object_get (object, "files");
+    char *files = NULL;
+    if (!array || json_is_null (array))
+        return NULL;
+    size_t count = json_array_size (array);
+    if (count < 2 || count > BM_LIMIT_STRIPES)
+        s_bad (reader, "files");
+    for (size_t i = 1; i < count && i < BM_LIMIT_STRIPES; i++) {
+        const char *file = json_string_value (json_array_get (array, i));
+        if (!file || !*file || strchr (file, '\n')) {
+            s_bad (reader, "files");
+            break;
+        }
+        char *more = files ? bm_format ("%s\n%s", files, file) : bm_strdup (file);
+        free (files);
+        files = more;
+    }
+    return files;
+}
+
 static void
 s_read_backup (s_reader_t *reader, const json_t *object, bm_backup_t *backup)
 {
@@ -313,6 +356,7 @@ s_read_backup (s_reader_t *reader, const json_t *object, bm_backup_t *backup)
     }
     if (!backup->server || !backup->database)
         s_bad (reader, "database");
+    backup->more_devices = s_get_more_files (reader, object);
     backup->type = s_get_type (reader, object);
     backup->position = (int)(s_get_int (reader, object, "position", 0) & INT32_MAX);
     backup->bytes = s_get_int (reader, object, "bytes", 0);

@@ -61,6 +61,7 @@ sample (void)
     full.type = BM_SET_FULL;
     full.uuid = "0f0e0d0c-0000-0000-0000-000000000002";
     full.mark = full.mark_lsn = NULL;
+    full.more_devices = (char *)"D:\\Backup\\2of3 \xc3\xa4.bak\nE:\\3of3.bak";
     bm_manifest_add (m, &s_log, &full, "\\\\SQL01\\Backup\\SQL01_x_Log_BTS_1.bak");
     bm_backup_t missing = {
         .server = "SQL02", .database = "BizTalkDTADb", .type = BM_SET_LOG, .file_bytes = -1};
@@ -104,6 +105,9 @@ what_was_written_is_read_back_whole (void **state)
     assert_int_equal (b->file_bytes, -1);
     assert_true (m->databases[0].has_full);
     assert_string_equal (m->databases[0].full.uuid, "0f0e0d0c-0000-0000-0000-000000000002");
+    assert_null (b->more_devices);
+    assert_string_equal (m->databases[0].full.more_devices,
+                         "D:\\Backup\\2of3 \xc3\xa4.bak\nE:\\3of3.bak");
     assert_null (m->databases[1].backup.device);
     assert_false (m->databases[1].has_full);
     /*  Canonical: the same content is the same text. */
