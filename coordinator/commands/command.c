@@ -8,11 +8,17 @@
 #include "common/clock.h"
 #include "coordinator/shell/run.h"
 
-const bm_command_t *const bm_commands[] = {&bm_command_run,     &bm_command_full,
-                                           &bm_command_log,     &bm_command_force_full,
-                                           &bm_command_history, &bm_command_marks,
-                                           &bm_command_agents,  &bm_command_check,
-                                           &bm_command_keygen,  NULL};
+const bm_command_t *const bm_commands[] = {&bm_command_run,
+                                           &bm_command_full,
+                                           &bm_command_log,
+                                           &bm_command_force_full,
+                                           &bm_command_history,
+                                           &bm_command_marks,
+                                           &bm_command_agents,
+                                           &bm_command_check,
+                                           &bm_command_status,
+                                           &bm_command_keygen,
+                                           NULL};
 
 const bm_command_t *
 bm_command_find (const char *name)

@@ -24,6 +24,8 @@ bm_health_age (int64_t ms, char buffer[BM_HEALTH_AGE_BYTES])
     else if (ms < S_DAY_MS)
         snprintf (buffer, BM_HEALTH_AGE_BYTES, "%" PRId64 " h %02" PRId64 " min", ms / S_HOUR_MS,
                   ms / S_MINUTE_MS % 60);
+    else if (ms / S_HOUR_MS % 24 == 0)
+        snprintf (buffer, BM_HEALTH_AGE_BYTES, "%" PRId64 " d", ms / S_DAY_MS);
     else
         snprintf (buffer, BM_HEALTH_AGE_BYTES, "%" PRId64 " d %" PRId64 " h", ms / S_DAY_MS,
                   ms / S_HOUR_MS % 24);
