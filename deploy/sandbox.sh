@@ -5,13 +5,15 @@ set -euo pipefail
 
 usage() {
     cat <<'END'
-usage: deploy/sandbox.sh start DIR [--hosts N] [--databases N] [--workload]
+usage: deploy/sandbox.sh start DIR [--hosts N] [--databases N] [--boxes-apart] [--workload] [--route N]
        deploy/sandbox.sh status DIR      a line per process; exit 0 only if all run
        deploy/sandbox.sh stop DIR        ends what start began, keeps the data
        deploy/sandbox.sh shell DIR       a shell with PATH and the configuration set
 
 start makes DIR (or goes on with a stopped one): N instances (3) of the stand-in for SQL Server with N databases (8) in all,
-an agent per host (the first serves two instances), keys, and DIR/btsmark.ini. --workload also runs BizTalk-like work.
+an agent per host (the first serves two instances), keys, and DIR/btsmark.ini. --workload also runs BizTalk-like work, which
+routes messages between two instances by distributed transaction: --route N prepares and commits of branches a second (4), 0
+for none. --boxes-apart puts the second MessageBox on the last host.
 END
 }
 
@@ -27,17 +29,23 @@ shift 2
 hosts=3
 databases=8
 workload=no
+boxes=${BTSMARK_SANDBOX_BOXES:-together}
+route=${BTSMARK_ROUTE_RATE:-4}
 sized=no
 while [ $# -gt 0 ]; do
     case $1 in
         --hosts) hosts=${2:-}; sized=yes; shift $(($# > 1 ? 2 : 1)) ;;
         --databases) databases=${2:-}; sized=yes; shift $(($# > 1 ? 2 : 1)) ;;
         --workload) workload=yes; shift ;;
+        --boxes-apart) boxes=apart; sized=yes; shift ;;
+        --route) route=${2:-}; shift $(($# > 1 ? 2 : 1)) ;;
         *) usage >&2; exit 2 ;;
     esac
 done
 [[ $hosts =~ ^[0-9]+$ ]] && [ "$hosts" -ge 1 ] && [ "$hosts" -le 64 ] || { say "sandbox.sh: --hosts takes 1 to 64" >&2; exit 2; }
 [[ $databases =~ ^[0-9]+$ ]] && [ "$databases" -ge 1 ] && [ "$databases" -le 500 ] || { say "sandbox.sh: --databases takes 1 to 500" >&2; exit 2; }
+
+[[ $route =~ ^[0-9]+$ ]] && [ "$route" -le 4000 ] || { say "sandbox.sh: --route takes 0 to 4000" >&2; exit 2; }
 
 # ---- processes ----------------------------------------------------------------------------------------------------------
 
@@ -115,6 +123,7 @@ layout() {
     local -a known=(BizTalkMgmtDb SSODB BizTalkRuleEngineDb BizTalkMsgBoxDb BizTalkMsgBoxDb2 BizTalkDTADb BAMPrimaryImport OrdersDb)
     local -a home=(1 1 1 2 2 3 3 3)
     local i host
+    [ "$boxes" != apart ] || home[4]=$hosts
     for ((i = 0; i < databases; i++)); do
         if [ $i -lt 8 ]; then
             host=$((home[i] <= hosts ? home[i] : hosts))
@@ -165,10 +174,13 @@ make_databases() {
             case $database in
                 BizTalkMgmtDb) cat "$sql/management.sql"; printf '\nGO\n'; group_rows ;;
                 SSODB) cat "$sql/backup-setup-sso.sql" ;;
-                BizTalkMsgBoxDb*) cat "$sql/messagebox.sql" ;;
+                BizTalkMsgBoxDb*) cat "$sql/messagebox.sql"; printf '\nGO\n'; cat "$sql/routed.sql" ;;
                 BizTalkDTADb) cat "$sql/tracking.sql" ;;
                 BAMPrimaryImport) cat "$sql/bam.sql" ;;
-                OrdersDb | Custom*) printf 'CREATE TABLE dbo.Orders (OrderId int NOT NULL PRIMARY KEY, Item nvarchar(64) NOT NULL)\n' ;;
+                OrdersDb | Custom*)
+                    printf 'CREATE TABLE dbo.Orders (OrderId int NOT NULL PRIMARY KEY, Item nvarchar(64) NOT NULL)\nGO\n'
+                    [ "$database" != OrdersDb ] || cat "$sql/routed.sql"
+                    ;;
             esac
             printf '\nGO\n'
         done < <(layout | grep "^$name ")
@@ -295,7 +307,8 @@ start_workload() {
     local name address
     while IFS=$'\t' read -r name address _; do servers+=(--instance "$name=$address"); done <"$dir/hosts"
     spawn workload "$build/btsmark-workload" run "${servers[@]}" --login sa --password-file "$dir/sa.password" \
-        --ca-file "$dir/keys/ca.pem" --ledger "$dir/log/workload.ledger" --rate "${BTSMARK_WORKLOAD_RATE:-20}" || fail "the workload did not start: $dir/log/workload.log"
+        --ca-file "$dir/keys/ca.pem" --ledger "$dir/log/workload.ledger" --rate "${BTSMARK_WORKLOAD_RATE:-20}" \
+        --route "$route" || fail "the workload did not start: $dir/log/workload.log"
 }
 
 # A port that nobody listens on now: a server takes it at once, so that it stays ours.
