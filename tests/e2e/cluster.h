@@ -61,6 +61,8 @@ bm_process_t *bm_cluster_spawn_btsmark (bm_cluster_t *self, ...) __attribute__ (
 bm_process_t *bm_process_spawn (const char *const *arguments);
 pid_t bm_process_id (const bm_process_t *self);
 void bm_process_wait_text (bm_process_t *self, const char *text, int64_t deadline_ms);
+/*  Its stderr as far as it was read; valid until the next call. */
+const char *bm_process_err (const bm_process_t *self);
 int bm_process_wait_end (bm_process_t *self, bm_ran_t *ran, int64_t deadline_ms);
 void bm_process_signal (bm_process_t *self, int signal);
 void bm_process_destroy (bm_process_t **self_p);

@@ -128,6 +128,12 @@ bm_process_wait_text (bm_process_t *self, const char *text, int64_t deadline_ms)
                       (long long)deadline_ms, self->err_text.data, self->out_text.data);
 }
 
+const char *
+bm_process_err (const bm_process_t *self)
+{
+    return self->err_text.data;
+}
+
 static void
 s_reap (bm_process_t *self)
 {
