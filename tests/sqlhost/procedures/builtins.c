@@ -1,5 +1,6 @@
 /*  The system procedures. */
 #include "builtins.h"
+#include "tests/sqlhost/tsql/rights.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -177,18 +178,22 @@ sh_proc_addrolemember (sh_session_t *session, sh_call_t *call)
     return status;
 }
 
+/*  sp_addsrvrolemember login, role */
 sh_status_t
 sh_proc_addsrvrolemember (sh_session_t *session, sh_call_t *call)
 {
     char *login = sh_call_text (session, call, "@loginame", 0);
     char *role = sh_call_text (session, call, "@rolename", 1);
-    bool yes = true;
-    sh_status_t status = SH_OK;
-    if (login && role && sh_same (role, "sysadmin"))
-        status = sh_login_alter (session->instance, login, NULL, NULL, &yes, NULL, &session->error);
+    sh_stmt_t stmt = {.kind = SH_STMT_PRINCIPAL,
+                      .object = SH_OBJECT_SERVER_ROLE,
+                      .name = {.object = "ALTER"},
+                      .text = role ? role : "",
+                      .text2 = login ? login : ""};
+    sh_flow_t flow = sh_exec_admin (session, &stmt);
+    call->status = flow == SH_FLOW_NEXT && !session->last_error ? 0 : 1;
     free (login);
     free (role);
-    return status;
+    return SH_OK;
 }
 
 /*  ---- reports ---- */
@@ -314,7 +319,11 @@ sh_proc_configure (sh_session_t *session, sh_call_t *call)
         sh_call_argument (session, call, "@configvalue", 1, sh_type_of (SH_TYPE_BIGINT), &value)) {
         sh_config_t before;
         sh_status_t status =
-            sh_config_set (session->instance, name, value.as.integer, &before, &session->error);
+            sh_right_server (session, "ALTER SETTINGS")
+                ? sh_config_set (session->instance, name, value.as.integer, &before,
+                                 &session->error)
+                : sh_error_set (session, 15247, 16, 1,
+                                "User does not have permission to perform this action.");
         if (status == SH_OK)
             sh_out_info (session, 15457,
                          "Configuration option '%s' changed from %lld to %lld. Run the RECONFIGURE "
@@ -346,45 +355,45 @@ sh_proc_nothing (sh_session_t *session, sh_call_t *call)
     return SH_OK;
 }
 
-const sh_builtin_t sh_builtins[] = {{"sp_getapplock", sh_proc_getapplock},
-                                    {"sp_releaseapplock", sh_proc_releaseapplock},
-                                    {"sqlhost_fault", sh_proc_fault},
-                                    {"sqlhost_dtc_join", sh_proc_dtc_join},
-                                    {"sqlhost_dtc_prepare", sh_proc_dtc_prepare},
-                                    {"sqlhost_dtc_commit", sh_proc_dtc_commit},
-                                    {"sqlhost_dtc_rollback", sh_proc_dtc_rollback},
-                                    {"sp_addrolemember", sh_proc_addrolemember},
-                                    {"sp_addsrvrolemember", sh_proc_addsrvrolemember},
-                                    {"xp_fileexist", sh_proc_fileexist},
-                                    {"xp_create_subdir", sh_proc_create_subdir},
-                                    {"xp_delete_file", sh_proc_delete_file},
-                                    {"xp_dirtree", sh_proc_dirtree},
-                                    {"xp_fixeddrives", sh_proc_fixeddrives},
-                                    {"sp_who", sh_proc_who},
-                                    {"sp_who2", sh_proc_who},
-                                    {"sp_helpdb", sh_proc_helpdb},
-                                    {"sp_helptext", sh_proc_helptext},
-                                    {"sp_rename", sh_proc_rename},
-                                    {"sp_configure", sh_proc_configure},
-                                    {"sp_recompile", sh_proc_nothing},
-                                    {"sp_updatestats", sh_proc_nothing},
-                                    {"sp_addlinkedserver", sh_proc_unsupported},
-                                    {"sp_addlinkedsrvlogin", sh_proc_unsupported},
-                                    {"sp_dropserver", sh_proc_unsupported},
-                                    {"sp_serveroption", sh_proc_unsupported},
-                                    {"sp_testlinkedserver", sh_proc_unsupported},
-                                    {"sp_start_job", sh_proc_unsupported},
-                                    {"sp_help", sh_proc_unsupported},
-                                    {"sp_helpfile", sh_proc_unsupported},
-                                    {"sp_helpindex", sh_proc_unsupported},
-                                    {"sp_lock", sh_proc_unsupported},
-                                    {"sp_spaceused", sh_proc_unsupported},
-                                    {"sp_tables", sh_proc_unsupported},
-                                    {"sp_columns", sh_proc_unsupported},
-                                    {"sp_attach_db", sh_proc_unsupported},
-                                    {"sp_detach_db", sh_proc_unsupported},
-                                    {"sp_delete_backuphistory", sh_proc_unsupported},
-                                    {"sp_add_job", sh_proc_unsupported},
-                                    {"xp_cmdshell", sh_proc_unsupported},
-                                    {"sp_reset_connection", sh_proc_nothing},
-                                    {NULL, NULL}};
+const sh_builtin_t sh_builtins[] = {{"sp_getapplock", sh_proc_getapplock, false},
+                                    {"sp_releaseapplock", sh_proc_releaseapplock, false},
+                                    {"sqlhost_fault", sh_proc_fault, false},
+                                    {"sqlhost_dtc_join", sh_proc_dtc_join, false},
+                                    {"sqlhost_dtc_prepare", sh_proc_dtc_prepare, false},
+                                    {"sqlhost_dtc_commit", sh_proc_dtc_commit, false},
+                                    {"sqlhost_dtc_rollback", sh_proc_dtc_rollback, false},
+                                    {"sp_addrolemember", sh_proc_addrolemember, false},
+                                    {"sp_addsrvrolemember", sh_proc_addsrvrolemember, false},
+                                    {"xp_fileexist", sh_proc_fileexist, false},
+                                    {"xp_create_subdir", sh_proc_create_subdir, true},
+                                    {"xp_delete_file", sh_proc_delete_file, true},
+                                    {"xp_dirtree", sh_proc_dirtree, false},
+                                    {"xp_fixeddrives", sh_proc_fixeddrives, false},
+                                    {"sp_who", sh_proc_who, false},
+                                    {"sp_who2", sh_proc_who, false},
+                                    {"sp_helpdb", sh_proc_helpdb, false},
+                                    {"sp_helptext", sh_proc_helptext, false},
+                                    {"sp_rename", sh_proc_rename, false},
+                                    {"sp_configure", sh_proc_configure, false},
+                                    {"sp_recompile", sh_proc_nothing, false},
+                                    {"sp_updatestats", sh_proc_nothing, false},
+                                    {"sp_addlinkedserver", sh_proc_unsupported, false},
+                                    {"sp_addlinkedsrvlogin", sh_proc_unsupported, false},
+                                    {"sp_dropserver", sh_proc_unsupported, false},
+                                    {"sp_serveroption", sh_proc_unsupported, false},
+                                    {"sp_testlinkedserver", sh_proc_unsupported, false},
+                                    {"sp_start_job", sh_proc_unsupported, false},
+                                    {"sp_help", sh_proc_unsupported, false},
+                                    {"sp_helpfile", sh_proc_unsupported, false},
+                                    {"sp_helpindex", sh_proc_unsupported, false},
+                                    {"sp_lock", sh_proc_unsupported, false},
+                                    {"sp_spaceused", sh_proc_unsupported, false},
+                                    {"sp_tables", sh_proc_unsupported, false},
+                                    {"sp_columns", sh_proc_unsupported, false},
+                                    {"sp_attach_db", sh_proc_unsupported, false},
+                                    {"sp_detach_db", sh_proc_unsupported, false},
+                                    {"sp_delete_backuphistory", sh_proc_unsupported, false},
+                                    {"sp_add_job", sh_proc_unsupported, false},
+                                    {"xp_cmdshell", sh_proc_unsupported, true},
+                                    {"sp_reset_connection", sh_proc_nothing, false},
+                                    {NULL, NULL, false}};

@@ -240,8 +240,13 @@ s_fill_split (sh_session_t *session, const char *const *args, sh_rowset_t *rows)
 }
 
 const sh_table_function_t sh_table_functions[] = {
-    {"sys", "dm_os_file_exists", 1, false, s_define_file_exists, s_fill_file_exists},
-    {"sys", "dm_os_enumerate_filesystem", 2, false, s_define_filesystem, s_fill_filesystem},
-    {"sys", "dm_os_volume_stats", 2, true, s_define_volume_stats, s_fill_volume_stats},
-    {NULL, "STRING_SPLIT", 2, false, s_define_split, s_fill_split},
-    {NULL, NULL, 0, false, NULL, NULL}};
+    {"sys", "dm_os_file_exists", 1, false, s_define_file_exists, s_fill_file_exists,
+     "VIEW SERVER STATE"},
+    {"sys", "dm_os_enumerate_filesystem", 2, false, s_define_filesystem, s_fill_filesystem,
+     "VIEW SERVER STATE"},
+    {"sys", "dm_os_volume_stats", 2, true, s_define_volume_stats, s_fill_volume_stats,
+     "VIEW SERVER STATE"},
+    {"sys", "fn_my_permissions", 2, false, sh_define_my_permissions, sh_fill_my_permissions, NULL},
+    {NULL, "fn_my_permissions", 2, false, sh_define_my_permissions, sh_fill_my_permissions, NULL},
+    {NULL, "STRING_SPLIT", 2, false, s_define_split, s_fill_split, NULL},
+    {NULL, NULL, 0, false, NULL, NULL, NULL}};

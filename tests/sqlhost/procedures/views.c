@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "builtins.h"
+#include "tests/sqlhost/tsql/rights.h"
 
 void
 sh_view_fields (sh_rowset_t *rows, const char *fields)
@@ -42,6 +43,9 @@ sh_view_fields (sh_rowset_t *rows, const char *fields)
                 break;
             case 'c':
                 type = sh_type_make (SH_TYPE_CHAR, 2);
+                break;
+            case 'C':
+                type = sh_type_make (SH_TYPE_CHAR, 1);
                 break;
             case 'f':
                 type.id = SH_TYPE_REAL;
@@ -156,10 +160,14 @@ sh_fill_master_files (sh_session_t *session, int db_id, sh_rowset_t *rows)
     sh_db_info_t *list = NULL;
     size_t count = sh_db_list (session->instance, &list);
     (void)db_id;
+    bool all = sh_right_server (session, "CREATE ANY DATABASE") ||
+               sh_right_server (session, "VIEW ANY DEFINITION");
     for (size_t i = 0; i < count * 2; i++) {
         const sh_db_info_t *db = &list[i / 2];
         bool log = i % 2;
         char name[160];
+        if (!all && !sh_right_database (session, db->id, "VIEW DEFINITION"))
+            continue;
         snprintf (name, sizeof name, "%s%s", db->name, log ? "_log" : "");
         sh_value_t *v = sh_rowset_add_row (rows);
         v[0] = sh_value_int (db->id);
@@ -286,39 +294,7 @@ sh_fill_configurations (sh_session_t *session, int db_id, sh_rowset_t *rows)
     free (list);
 }
 
-/*  ---- principals of the server ---- */
-
-void
-sh_define_server_principals (sh_rowset_t *rows)
-{
-    sh_view_fields (rows,
-                    "name:n,principal_id:i,sid:x,type:c,type_desc:n,is_disabled:b,create_date:d,"
-                    "modify_date:d,default_database_name:n,default_language_name:n,"
-                    "is_policy_checked:b,is_expiration_checked:b");
-}
-
-void
-sh_fill_server_principals (sh_session_t *session, int db_id, sh_rowset_t *rows)
-{
-    sh_login_info_t *list = NULL;
-    size_t count = sh_login_list (session->instance, &list);
-    (void)db_id;
-    for (size_t i = 0; i < count; i++) {
-        sh_value_t *v = sh_rowset_add_row (rows);
-        sh_value_t sid = sh_value_blob (list[i].sid, 16);
-        sh_cell_text (&v[0], list[i].name);
-        v[1] = sh_value_int (sh_same (list[i].name, "sa") ? 1 : (int64_t)i + 256);
-        v[2] = sh_value_copy (&sid);
-        sh_cell_text (&v[3], "S ");
-        sh_cell_text (&v[4], "SQL_LOGIN");
-        v[5] = sh_value_int (list[i].disabled);
-        v[6] = v[7] = sh_value_ticks (list[i].created);
-        sh_cell_text (&v[8], *list[i].default_database ? list[i].default_database : "master");
-        sh_cell_text (&v[9], "us_english");
-        v[10] = v[11] = sh_value_int (0);
-    }
-    free (list);
-}
+/*  ---- linked servers: none ---- */
 
 void
 sh_define_servers (sh_rowset_t *rows)
@@ -363,7 +339,13 @@ sh_fill_sysservers (sh_session_t *session, int db_id, sh_rowset_t *rows)
 
 #define S_SYS(name)                                                                                \
     {                                                                                              \
-        "sys", #name, sh_define_##name, sh_fill_##name                                             \
+        "sys", #name, sh_define_##name, sh_fill_##name, NULL                                       \
+    }
+/*  Views of the server's state. dm_exec_sessions and dm_exec_requests show a session itself without
+ *  the permission. */
+#define S_STATE(name)                                                                              \
+    {                                                                                              \
+        "sys", #name, sh_define_##name, sh_fill_##name, "VIEW SERVER STATE"                        \
     }
 
 const sh_sysview_t sh_sysviews[] = {
@@ -373,15 +355,18 @@ const sh_sysview_t sh_sysviews[] = {
     S_SYS (database_recovery_status),
     S_SYS (database_role_members),
     S_SYS (server_principals),
-    {"sys", "sql_logins", sh_define_server_principals, sh_fill_server_principals},
+    S_SYS (server_role_members),
+    S_SYS (server_permissions),
+    S_SYS (database_permissions),
+    S_SYS (sql_logins),
     S_SYS (servers),
     S_SYS (objects),
-    {"sys", "all_objects", sh_define_objects, sh_fill_objects},
+    {"sys", "all_objects", sh_define_objects, sh_fill_objects, NULL},
     S_SYS (tables),
     S_SYS (procedures),
     S_SYS (views),
     S_SYS (columns),
-    {"sys", "all_columns", sh_define_columns, sh_fill_columns},
+    {"sys", "all_columns", sh_define_columns, sh_fill_columns, NULL},
     S_SYS (indexes),
     S_SYS (parameters),
     S_SYS (schemas),
@@ -392,21 +377,21 @@ const sh_sysview_t sh_sysviews[] = {
     S_SYS (partitions),
     S_SYS (dm_exec_sessions),
     S_SYS (dm_exec_requests),
-    S_SYS (dm_exec_connections),
-    S_SYS (dm_tran_locks),
-    S_SYS (dm_tran_active_transactions),
-    S_SYS (dm_tran_database_transactions),
-    S_SYS (dm_tran_session_transactions),
-    S_SYS (dm_tran_current_transaction),
-    S_SYS (dm_os_wait_stats),
-    S_SYS (dm_os_waiting_tasks),
-    S_SYS (dm_os_sys_info),
-    S_SYS (dm_os_enumerate_fixed_drives),
-    S_SYS (dm_os_host_info),
-    {"INFORMATION_SCHEMA", "TABLES", sh_define_is_tables, sh_fill_is_tables},
-    {"INFORMATION_SCHEMA", "COLUMNS", sh_define_is_columns, sh_fill_is_columns},
-    {"INFORMATION_SCHEMA", "ROUTINES", sh_define_is_routines, sh_fill_is_routines},
-    {"dbo", "sysprocesses", sh_define_sysprocesses, sh_fill_sysprocesses},
-    {"dbo", "sysservers", sh_define_sysservers, sh_fill_sysservers},
-    {"dbo", "sysobjects", sh_define_objects, sh_fill_objects},
-    {NULL, NULL, NULL, NULL}};
+    S_STATE (dm_exec_connections),
+    S_STATE (dm_tran_locks),
+    S_STATE (dm_tran_active_transactions),
+    S_STATE (dm_tran_database_transactions),
+    S_STATE (dm_tran_session_transactions),
+    S_STATE (dm_tran_current_transaction),
+    S_STATE (dm_os_wait_stats),
+    S_STATE (dm_os_waiting_tasks),
+    S_STATE (dm_os_sys_info),
+    S_STATE (dm_os_enumerate_fixed_drives),
+    S_STATE (dm_os_host_info),
+    {"INFORMATION_SCHEMA", "TABLES", sh_define_is_tables, sh_fill_is_tables, NULL},
+    {"INFORMATION_SCHEMA", "COLUMNS", sh_define_is_columns, sh_fill_is_columns, NULL},
+    {"INFORMATION_SCHEMA", "ROUTINES", sh_define_is_routines, sh_fill_is_routines, NULL},
+    {"dbo", "sysprocesses", sh_define_sysprocesses, sh_fill_sysprocesses, NULL},
+    {"dbo", "sysservers", sh_define_sysservers, sh_fill_sysservers, NULL},
+    {"dbo", "sysobjects", sh_define_objects, sh_fill_objects, NULL},
+    {NULL, NULL, NULL, NULL, NULL}};

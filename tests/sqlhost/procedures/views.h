@@ -6,8 +6,11 @@
 #include "tests/sqlhost/tsql/interp.h"
 
 /*  "name:type,name:type": i int  I bigint  s smallint  t tinyint  b bit  n sysname  N nvarchar (4000)
- *  d datetime  g uniqueidentifier  x varbinary (128)  c char (2)  f real */
+ *  d datetime  g uniqueidentifier  x varbinary (128)  C char (1)  c char (2)  f real */
 void sh_view_fields (sh_rowset_t *rows, const char *fields);
+void sh_define_my_permissions (sh_rowset_t *rows);
+sh_status_t
+sh_fill_my_permissions (sh_session_t *session, const char *const *args, sh_rowset_t *rows);
 /*  NULL leaves NULL. */
 void sh_cell_text (sh_value_t *to, const char *text);
 void sh_cell_guid (sh_value_t *to, const uint8_t guid[16]);
@@ -21,6 +24,10 @@ SH_VIEW (configurations);
 SH_VIEW (database_recovery_status);
 SH_VIEW (database_role_members);
 SH_VIEW (server_principals);
+SH_VIEW (server_role_members);
+SH_VIEW (server_permissions);
+SH_VIEW (database_permissions);
+SH_VIEW (sql_logins);
 SH_VIEW (servers);
 SH_VIEW (objects);
 SH_VIEW (tables);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "builtins.h"
+#include "tests/sqlhost/tsql/rights.h"
 
 static const sh_txn_info_t *
 s_txn_of (const sh_txn_info_t *list, size_t count, int session_id)
@@ -14,6 +15,14 @@ s_txn_of (const sh_txn_info_t *list, size_t count, int session_id)
 }
 
 /*  ---- sessions ---- */
+
+/*  Without VIEW SERVER STATE a session sees itself. */
+static bool
+s_may_see (sh_session_t *session, const sh_session_info_t *info)
+{
+    return info->session_id == sh_esession_id (session->engine) ||
+           sh_right_server (session, "VIEW SERVER STATE");
+}
 
 void
 sh_define_dm_exec_sessions (sh_rowset_t *rows)
@@ -35,6 +44,8 @@ sh_fill_dm_exec_sessions (sh_session_t *session, int db_id, sh_rowset_t *rows)
     (void)db_id;
     for (size_t i = 0; i < count; i++) {
         const sh_session_info_t *s = &list[i];
+        if (!s_may_see (session, s))
+            continue;
         sh_value_t *v = sh_rowset_add_row (rows);
         v[0] = sh_value_int (s->session_id);
         v[1] = sh_value_ticks (s->login_time);
@@ -156,7 +167,7 @@ sh_fill_dm_exec_requests (sh_session_t *session, int db_id, sh_rowset_t *rows)
     size_t count = sh_esession_list (session->instance, &list);
     (void)db_id;
     for (size_t i = 0; i < count; i++)
-        if (*list[i].command)
+        if (*list[i].command && s_may_see (session, &list[i]))
             s_request_row (rows, &list[i]);
     free (list);
 }
@@ -371,6 +382,7 @@ sh_define_dm_os_wait_stats (sh_rowset_t *rows)
                           "signal_wait_time_ms:I");
 }
 
+/*  Counts are kept of what a transaction manager asks for; the others stand at zero. */
 void
 sh_fill_dm_os_wait_stats (sh_session_t *session, int db_id, sh_rowset_t *rows)
 {

@@ -1,8 +1,9 @@
-/*  What a database holds: objects, columns, indexes, parameters, principals. */
+/*  What a database holds: objects, columns, indexes, parameters. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "builtins.h"
+#include "tests/sqlhost/tsql/rights.h"
 
 typedef struct {
     sh_session_t *session;
@@ -60,6 +61,32 @@ s_schema_id (const s_walk_t *walk, const char *schema)
     return 1;
 }
 
+/*  Takes out the rows of objects that the session may not know of (metadata visibility); column 0 or
+ *  1 holds their id. */
+static void
+s_hide (sh_session_t *session, int db_id, sh_rowset_t *rows, size_t column)
+{
+    size_t kept = 0;
+    for (size_t i = 0; !session->sysadmin && i < rows->row_count; i++) {
+        sh_value_t *v = rows->values + i * rows->field_count;
+        char schema[129], name[129];
+        int id = (int)v[column].as.integer;
+        bool seen = sh_object_name (session->engine, db_id, id, schema, name) == SH_OK &&
+                    sh_right_sees (session, db_id, schema, id);
+        for (size_t k = 0; k < rows->field_count; k++) {
+            if (!seen)
+                sh_value_clear (&v[k]);
+            else if (kept != i) {
+                rows->values[kept * rows->field_count + k] = v[k];
+                v[k] = sh_value_null ();
+            }
+        }
+        kept += seen;
+    }
+    if (!session->sysadmin)
+        rows->row_count = kept;
+}
+
 static void
 s_walk (sh_session_t *session, int db_id, sh_rowset_t *rows, const char *kind,
         bool (*each) (void *, const sh_object_t *))
@@ -112,6 +139,7 @@ void
 sh_fill_objects (sh_session_t *session, int db_id, sh_rowset_t *rows)
 {
     s_walk (session, db_id, rows, NULL, s_object);
+    s_hide (session, db_id, rows, 1);
 }
 
 void
@@ -124,6 +152,7 @@ void
 sh_fill_tables (sh_session_t *session, int db_id, sh_rowset_t *rows)
 {
     s_walk (session, db_id, rows, "U", s_object);
+    s_hide (session, db_id, rows, 1);
 }
 
 void
@@ -136,6 +165,7 @@ void
 sh_fill_procedures (sh_session_t *session, int db_id, sh_rowset_t *rows)
 {
     s_walk (session, db_id, rows, "P", s_object);
+    s_hide (session, db_id, rows, 1);
 }
 
 void
@@ -148,6 +178,7 @@ void
 sh_fill_views (sh_session_t *session, int db_id, sh_rowset_t *rows)
 {
     s_walk (session, db_id, rows, "V", s_object);
+    s_hide (session, db_id, rows, 1);
 }
 
 /*  ---- triggers ---- */
@@ -268,6 +299,7 @@ void
 sh_fill_columns (sh_session_t *session, int db_id, sh_rowset_t *rows)
 {
     s_walk (session, db_id, rows, NULL, s_column);
+    s_hide (session, db_id, rows, 0);
 }
 
 void
@@ -336,6 +368,7 @@ void
 sh_fill_indexes (sh_session_t *session, int db_id, sh_rowset_t *rows)
 {
     s_walk (session, db_id, rows, NULL, s_index);
+    s_hide (session, db_id, rows, 0);
 }
 
 void
@@ -365,6 +398,7 @@ void
 sh_fill_partitions (sh_session_t *session, int db_id, sh_rowset_t *rows)
 {
     s_walk (session, db_id, rows, NULL, s_partition);
+    s_hide (session, db_id, rows, 1);
 }
 
 /*  ---- parameters, texts ---- */
@@ -409,6 +443,7 @@ void
 sh_fill_parameters (sh_session_t *session, int db_id, sh_rowset_t *rows)
 {
     s_walk (session, db_id, rows, NULL, s_parameter);
+    s_hide (session, db_id, rows, 0);
 }
 
 void
@@ -437,9 +472,10 @@ void
 sh_fill_sql_modules (sh_session_t *session, int db_id, sh_rowset_t *rows)
 {
     s_walk (session, db_id, rows, NULL, s_module);
+    s_hide (session, db_id, rows, 0);
 }
 
-/*  ---- schemas, principals ---- */
+/*  ---- schemas ---- */
 
 void
 sh_define_schemas (sh_rowset_t *rows)
@@ -470,93 +506,6 @@ sh_fill_schemas (sh_session_t *session, int db_id, sh_rowset_t *rows)
         v[1] = v[2] = sh_value_int (i + 1);
     }
     s_walk (session, db_id, rows, NULL, s_schema_row);
-}
-
-void
-sh_define_database_principals (sh_rowset_t *rows)
-{
-    sh_view_fields (rows, "name:n,principal_id:i,type:c,type_desc:n,default_schema_name:n,"
-                          "create_date:d,modify_date:d,is_fixed_role:b");
-}
-
-static void
-s_principal_row (sh_rowset_t *rows, const char *name, int id, bool role, int64_t created,
-                 bool fixed)
-{
-    sh_value_t *v = sh_rowset_add_row (rows);
-    sh_cell_text (&v[0], name);
-    v[1] = sh_value_int (id);
-    sh_cell_text (&v[2], role ? "R " : "S ");
-    sh_cell_text (&v[3], role ? "DATABASE_ROLE" : "SQL_USER");
-    if (!role)
-        sh_cell_text (&v[4], "dbo");
-    v[5] = v[6] = sh_value_ticks (created);
-    v[7] = sh_value_int (fixed);
-}
-
-static bool
-s_principal (void *arg, const sh_object_t *object)
-{
-    s_walk_t *walk = arg;
-    bool role = strcmp (object->kind, "ROLE") == 0;
-    if (role || strcmp (object->kind, "USER") == 0)
-        s_principal_row (walk->rows, object->name, object->object_id, role, object->created, false);
-    return true;
-}
-
-void
-sh_fill_database_principals (sh_session_t *session, int db_id, sh_rowset_t *rows)
-{
-    static const char *const fixed[] = {"db_owner",      "db_accessadmin",    "db_securityadmin",
-                                        "db_ddladmin",   "db_backupoperator", "db_datareader",
-                                        "db_datawriter", "db_denydatareader", "db_denydatawriter"};
-    int64_t started = sh_instance_started (session->instance);
-    s_principal_row (rows, "public", 0, true, started, false);
-    s_principal_row (rows, "dbo", 1, false, started, false);
-    for (int i = 0; i < 9; i++)
-        s_principal_row (rows, fixed[i], 16384 + i, true, started, true);
-    s_walk (session, db_id, rows, NULL, s_principal);
-}
-
-void
-sh_define_database_role_members (sh_rowset_t *rows)
-{
-    sh_view_fields (rows, "role_principal_id:i,member_principal_id:i,role_name:n,member_name:n");
-}
-
-static bool
-s_role_member (void *arg, const sh_object_t *object)
-{
-    s_walk_t *walk = arg;
-    if (strcmp (object->kind, "MEMBER") != 0)
-        return true;
-    sh_value_t *v = sh_rowset_add_row (walk->rows);
-    sh_cell_text (&v[2], object->schema);
-    sh_cell_text (&v[3], object->name);
-    return true;
-}
-
-static bool
-s_principal_id (void *arg, const sh_object_t *object)
-{
-    s_walk_t *walk = arg;
-    if (strcmp (object->kind, "ROLE") != 0 && strcmp (object->kind, "USER") != 0)
-        return true;
-    for (size_t i = 0; i < walk->rows->row_count; i++) {
-        sh_value_t *v = walk->rows->values + i * walk->rows->field_count;
-        if (sh_same (v[2].as.text, object->name))
-            v[0] = sh_value_int (object->object_id);
-        if (sh_same (v[3].as.text, object->name))
-            v[1] = sh_value_int (object->object_id);
-    }
-    return true;
-}
-
-void
-sh_fill_database_role_members (sh_session_t *session, int db_id, sh_rowset_t *rows)
-{
-    s_walk (session, db_id, rows, NULL, s_role_member);
-    s_walk (session, db_id, rows, NULL, s_principal_id);
 }
 
 /*  ---- INFORMATION_SCHEMA ---- */

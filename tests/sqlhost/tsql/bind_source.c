@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "bind.h"
+#include "rights.h"
 
 static sh_bound_source_t *
 s_add (sh_bind_t *b, const sh_source_t *source, size_t columns)
@@ -270,6 +271,19 @@ s_stop (sh_bind_t *b, sh_status_t status)
     return false;
 }
 
+/*  SELECT on what stands in FROM. What a view or inline function reads in its own database is its
+ *  owner's business. */
+static bool
+s_may_read (sh_bind_t *b, const sh_source_t *source, const sh_resolved_t *where, int object_id)
+{
+    bool target = b->options && b->options->target == source;
+    if (target || where->temp || (b->macros_only && b->db_id == where->db_id))
+        return true;
+    sh_status_t status = sh_check_object (b->session, where->db_id, where->schema, where->object,
+                                          object_id, "SELECT");
+    return status == SH_OK || s_stop (b, status);
+}
+
 static bool
 s_from_stored (sh_bind_t *b, const sh_source_t *source, const char *kind, sh_buffer_t *sql)
 {
@@ -284,8 +298,12 @@ s_from_stored (sh_bind_t *b, const sh_source_t *source, const char *kind, sh_buf
     if (!kind) {
         status = sh_table_open (session->engine, where.db_id, where.schema, where.object, &table,
                                 &session->error);
-        if (status == SH_OK)
+        if (status == SH_OK && s_may_read (b, source, &where, sh_table_def (table)->object_id))
             return s_from_table (b, source, table, sql);
+        if (status == SH_OK) {
+            sh_table_close (session->engine, &table);
+            return false;
+        }
         if (status != SH_END)
             return s_stop (b, status);
     }
@@ -296,7 +314,8 @@ s_from_stored (sh_bind_t *b, const sh_source_t *source, const char *kind, sh_buf
         return s_invalid_object (b, &source->name);
     if (status != SH_OK)
         return s_stop (b, status);
-    bool ok = s_from_module (b, source, where.db_id, module, sql);
+    bool ok = s_may_read (b, source, &where, module->object_id) &&
+              s_from_module (b, source, where.db_id, module, sql);
     sh_module_close (session->engine, &module);
     return ok;
 }
@@ -326,6 +345,11 @@ s_from_sysview (sh_bind_t *b, const sh_source_t *source, const sh_sysview_t *vie
         if (status != SH_OK)
             return s_stop (b, status);
         db_id = where.db_id;
+    }
+    if (view->permission) {
+        sh_status_t status = sh_check_server (b->session, view->permission);
+        if (status != SH_OK)
+            return s_stop (b, status);
     }
     sh_rowset_t *rows = sh_rowset_new ();
     view->define (rows);
@@ -374,6 +398,14 @@ s_find_function (const sh_bind_t *b, const sh_name_t *name)
 }
 
 static bool
+s_may_call (sh_bind_t *b, const sh_table_function_t *function)
+{
+    sh_status_t status =
+        function->permission ? sh_check_server (b->session, function->permission) : SH_OK;
+    return status == SH_OK || s_stop (b, status);
+}
+
+static bool
 s_check_count (sh_bind_t *b, const sh_source_t *source, const sh_table_function_t *function)
 {
     size_t count = 0;
@@ -396,7 +428,7 @@ s_from_function (sh_bind_t *b, const sh_source_t *source, sh_buffer_t *sql)
     const sh_table_function_t *function = s_find_function (b, &source->name);
     if (!function)
         return s_from_stored (b, source, "IF", sql);
-    if (!s_check_count (b, source, function))
+    if (!s_check_count (b, source, function) || !s_may_call (b, function))
         return false;
     char *args[SH_TABLE_ARGUMENTS_MAX] = {NULL};
     sh_status_t status = SH_OK;
@@ -426,7 +458,8 @@ s_apply (sh_bind_t *b, const sh_source_t *source, sh_buffer_t *sql)
         sh_bind_fail (b, SH_NOT_SUPPORTED, 16, 1, "APPLY is not supported by sqlhost.");
         return false;
     }
-    if (!s_from_one (b, source->left, sql) || !s_check_count (b, right, function))
+    if (!s_from_one (b, source->left, sql) || !s_check_count (b, right, function) ||
+        !s_may_call (b, function))
         return false;
     sh_frag_t keys[SH_TABLE_ARGUMENTS_MAX];
     size_t count = 0;

@@ -22,6 +22,9 @@ typedef struct {
 } sh_changes_t;
 
 sh_status_t sh_target_open (sh_session_t *self, const sh_name_t *name, sh_target_t *target);
+/*  229 unless the session may do that ("INSERT", ...) with it. */
+sh_status_t
+sh_target_check_right (sh_session_t *self, const sh_target_t *target, const char *permission);
 void sh_target_close (sh_session_t *self, sh_target_t *target);
 /*  The column's number, -1 = none (207 is filled). */
 int sh_target_column (sh_session_t *self, const sh_target_t *target, const char *name);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backup_job.h"
+#include "rights.h"
 
 void
 sh_job_clear (sh_job_t *job)
@@ -242,6 +243,10 @@ s_database (sh_session_t *self, const sh_stmt_t *stmt, int *db_id)
         *db_id = info.id;
         status = sh_db_usable (self->engine, info.id, &self->error);
     }
+    if (status == SH_OK)
+        status = sh_check_access (self, info.id);
+    if (status == SH_OK)
+        status = sh_check_database (self, info.id, stmt->flag ? "BACKUP LOG" : "BACKUP DATABASE");
     free (name);
     return status;
 }
@@ -250,7 +255,7 @@ s_database (sh_session_t *self, const sh_stmt_t *stmt, int *db_id)
 sh_flow_t
 sh_job_failed (sh_session_t *self, const sh_stmt_t *stmt, const char *what)
 {
-    if (self->error.number == 3009)
+    if (self->error.number == 3009 || self->error.number == SH_NOT_SUPPORTED)
         return sh_raise (self, SH_ERROR, stmt->line);
     if (!self->try_depth)
         sh_out_message (self, &self->error, stmt->line);

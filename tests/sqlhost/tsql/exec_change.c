@@ -308,6 +308,11 @@ s_change (sh_session_t *self, const sh_stmt_t *stmt, sh_flow_t *flow, int64_t *a
     s_plan (stmt, &plan);
     sh_status_t status = sh_target_open (self, plan.name, &target);
     if (status == SH_OK)
+        status = sh_target_check_right (self, &target,
+                                        stmt->kind == SH_STMT_UPDATE ? "UPDATE" : "DELETE");
+    if (status == SH_OK && stmt->where) /* what a condition reads wants SELECT */
+        status = sh_target_check_right (self, &target, "SELECT");
+    if (status == SH_OK)
         status = s_change_target (self, stmt, &plan, &target, flow, affected);
     sh_target_close (self, &target);
     sh_arena_destroy (&plan.arena);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "interp.h"
+#include "rights.h"
 
 /*  ---- tables ---- */
 
@@ -557,6 +557,15 @@ s_database_option (sh_session_t *self, const sh_option_t *option, sh_db_change_t
 }
 
 static sh_status_t
+s_no_database (sh_session_t *self, const char *name)
+{
+    return sh_error_set (self, 5011, 14, 5,
+                         "User does not have permission to alter database '%s', the database does "
+                         "not exist, or the database is not in a state that allows access checks.",
+                         name);
+}
+
+static sh_status_t
 s_alter_database (sh_session_t *self, const sh_stmt_t *stmt)
 {
     sh_db_change_t change = SH_DB_CHANGE_NONE;
@@ -564,14 +573,12 @@ s_alter_database (sh_session_t *self, const sh_stmt_t *stmt)
     int db_id = self->db_id;
     if (stmt->text) {
         if (sh_db_find (self->instance, stmt->text, &info) != SH_OK)
-            return sh_error_set (
-                self, 5011, 14, 5,
-                "User does not have permission to alter database '%s', the database "
-                "does not exist, or the database is not in a state that allows access "
-                "checks.",
-                stmt->text);
+            return s_no_database (self, stmt->text);
         db_id = info.id;
     }
+    if (!sh_right_server (self, "ALTER ANY DATABASE") &&
+        !sh_right_database (self, db_id, "CONTROL"))
+        return s_no_database (self, stmt->text ? stmt->text : self->db_name);
     sh_status_t status = SH_OK;
     for (const sh_option_t *option = stmt->options; option && status == SH_OK;
          option = option->next)
@@ -593,6 +600,13 @@ s_drop_databases (sh_session_t *self, const sh_stmt_t *stmt)
         sh_db_info_t info;
         if (stmt->flag && sh_db_find (self->instance, item->name.object, &info) != SH_OK)
             continue;
+        if (sh_db_find (self->instance, item->name.object, &info) == SH_OK &&
+            !sh_right_server (self, "ALTER ANY DATABASE") &&
+            !sh_right_database (self, info.id, "CONTROL"))
+            return sh_error_set (self, 3701, 11, 1,
+                                 "Cannot drop the database '%s', because it does not exist or you "
+                                 "do not have permission.",
+                                 item->name.object);
         sh_status_t status = sh_db_drop (self->engine, item->name.object, &self->error);
         if (status != SH_OK)
             return status;
@@ -615,6 +629,8 @@ s_database (sh_session_t *self, const sh_stmt_t *stmt)
     int db_id;
     switch (stmt->kind) {
         case SH_STMT_CREATE_DATABASE:
+            if (sh_check_database (self, SH_DB_MASTER, "CREATE DATABASE") != SH_OK)
+                return SH_ERROR;
             return sh_db_create (self->engine, stmt->text, &db_id, &self->error);
         case SH_STMT_DROP:
             return s_drop_databases (self, stmt);
@@ -624,8 +640,67 @@ s_database (sh_session_t *self, const sh_stmt_t *stmt)
 }
 
 static sh_status_t
+s_not_found (sh_session_t *self, const sh_stmt_t *stmt, const char *object)
+{
+    if (stmt->kind == SH_STMT_DROP)
+        return sh_error_set (self, 3701, 11, 5,
+                             "Cannot drop the %s '%s', because it does not exist or you do not "
+                             "have permission.",
+                             s_object_word (stmt->object), object);
+    return sh_error_set (self, 1088, 16, 1,
+                         "Cannot find the object \"%s\" because it does not exist or you do not "
+                         "have permissions.",
+                         object);
+}
+
+/*  Who may not alter an object is told that there is none. */
+static sh_status_t
+s_may_alter (sh_session_t *self, const sh_stmt_t *stmt, const sh_name_t *name)
+{
+    sh_resolved_t where;
+    char kind[16];
+    int id = 0;
+    sh_status_t status = sh_resolve (self, name, &where);
+    if (status != SH_OK || where.temp)
+        return status;
+    if (sh_object_find (self->engine, where.db_id, where.schema, where.object, kind, &id) != SH_OK)
+        return SH_OK; /* the statement itself says so */
+    return sh_right_object (self, where.db_id, where.schema, id, "ALTER") ||
+                   sh_right_database (self, where.db_id, "ALTER ANY SCHEMA")
+               ? SH_OK
+               : s_not_found (self, stmt, name->object);
+}
+
+static sh_status_t
+s_check_right (sh_session_t *self, const sh_stmt_t *stmt)
+{
+    sh_status_t status = SH_OK;
+    if (self->sysadmin)
+        return SH_OK;
+    switch (stmt->kind) {
+        case SH_STMT_CREATE_TABLE:
+            return stmt->name.object[0] == '#'
+                       ? SH_OK
+                       : sh_check_database (self, self->db_id, "CREATE TABLE");
+        case SH_STMT_CREATE_SCHEMA:
+            return sh_check_database (self, self->db_id, "CREATE SCHEMA");
+        case SH_STMT_DROP:
+            for (const sh_name_list_t *item = stmt->names; item && status == SH_OK;
+                 item = item->next)
+                if (stmt->object != SH_OBJECT_INDEX)
+                    status = s_may_alter (self, stmt, &item->name);
+            return status;
+        default:
+            return s_may_alter (self, stmt, &stmt->name);
+    }
+}
+
+static sh_status_t
 s_in_transaction (sh_session_t *self, const sh_stmt_t *stmt)
 {
+    sh_status_t status = s_check_right (self, stmt);
+    if (status != SH_OK)
+        return status;
     switch (stmt->kind) {
         case SH_STMT_CREATE_TABLE:
             return s_create_table (self, stmt);

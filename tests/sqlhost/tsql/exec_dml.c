@@ -1,6 +1,7 @@
 /*  What all statements that change rows share. */
 #include <stdio.h>
 #include "dml.h"
+#include "rights.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,15 @@ sh_target_open (sh_session_t *self, const sh_name_t *name, sh_target_t *target)
     target->updated = sh_arena_alloc (target->arena, columns * sizeof *target->updated);
     target->defaults = sh_arena_alloc (target->arena, columns * sizeof *target->defaults);
     return SH_OK;
+}
+
+sh_status_t
+sh_target_check_right (sh_session_t *self, const sh_target_t *target, const char *permission)
+{
+    if (target->where.temp)
+        return SH_OK;
+    return sh_check_object (self, target->where.db_id, target->def->schema, target->def->name,
+                            target->def->object_id, permission);
 }
 
 void
@@ -167,6 +177,7 @@ s_output_into (sh_session_t *self, const sh_stmt_t *stmt, const sh_rowset_t *row
     sh_status_t status = sh_target_open (self, &stmt->output_into->name, &target);
     if (status != SH_OK)
         return status;
+    status = sh_target_check_right (self, &target, "INSERT");
     if (stmt->output_columns) {
         for (const sh_ident_t *name = stmt->output_columns; name && status == SH_OK;
              name = name->next) {
@@ -266,6 +277,8 @@ s_truncate (sh_session_t *self, const sh_stmt_t *stmt, sh_flow_t *flow, int64_t 
     (void)flow;
     *rows = 0;
     sh_status_t status = sh_target_open (self, &stmt->name, &target);
+    if (status == SH_OK && sh_target_check_right (self, &target, "ALTER") != SH_OK)
+        status = sh_error_set (self, 208, 16, 1, "not allowed"); /* told as not found, below */
     if (status == SH_OK)
         status = sh_table_truncate (self->engine, target.table, &self->error);
     sh_target_close (self, &target);

@@ -285,6 +285,8 @@ s_insert (sh_session_t *self, const sh_stmt_t *stmt, sh_flow_t *flow, int64_t *r
 {
     sh_target_t target;
     sh_status_t status = sh_target_open (self, &stmt->target->name, &target);
+    if (status == SH_OK)
+        status = sh_target_check_right (self, &target, "INSERT");
     if (status == SH_OK && (stmt->target->hints & (SH_WITH_TABLOCKX | SH_WITH_TABLOCK)))
         status = sh_table_lock (self->engine, target.table, true, &self->error);
     if (status == SH_OK && stmt->top)

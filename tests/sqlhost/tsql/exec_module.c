@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "interp.h"
+#include "rights.h"
 
 static const char *
 s_kind (const sh_module_def_t *def)
@@ -68,6 +68,13 @@ s_put (sh_session_t *self, const sh_module_def_t *def)
     const sh_script_t *script = self->frame->script;
     char extra[200] = "";
     sh_status_t status = SH_OK;
+    static const char *const rights[] = {"CREATE PROCEDURE", "CREATE FUNCTION", "CREATE VIEW"};
+    const char *right = def->kind == SH_OBJECT_PROCEDURE  ? rights[0]
+                        : def->kind == SH_OBJECT_FUNCTION ? rights[1]
+                        : def->kind == SH_OBJECT_VIEW     ? rights[2]
+                                                          : "ALTER ANY SCHEMA";
+    if (sh_check_database (self, self->db_id, def->alter ? "ALTER ANY SCHEMA" : right) != SH_OK)
+        return SH_ERROR;
     if (def->execute_as)
         return sh_error_unsupported (self, "EXECUTE AS");
     if (def->kind == SH_OBJECT_TRIGGER)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "backup_job.h"
+#include "rights.h"
 
 /*  ---- RESTORE HEADERONLY: "RESTORE Statements - HEADERONLY (Transact-SQL)", in its order ---- */
 
@@ -325,7 +326,10 @@ sh_exec_restore (sh_session_t *self, const sh_stmt_t *stmt)
     size_t kind = 0;
     while (!sh_same (stmt->text, s_kinds[kind].word))
         kind++;
-    sh_status_t status = sh_job_prepare (self, stmt, &job);
+    /*  "RESTORE Statements": reading a backup wants CREATE DATABASE. */
+    sh_status_t status = sh_check_database (self, SH_DB_MASTER, "CREATE DATABASE");
+    if (status == SH_OK)
+        status = sh_job_prepare (self, stmt, &job);
     if (status == SH_OK)
         status = s_kinds[kind].run (self, job.backup.files, &job);
     sh_job_clear (&job);

@@ -1,5 +1,6 @@
 /*  Registration, conversion, arithmetic and aggregates. */
 #include "functions.h"
+#include "rights.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -202,6 +203,11 @@ s_udf (sqlite3_context *context, int argc, sqlite3_value **argv)
     if (status == SH_END)
         status =
             sh_error_set (session, 208, 16, 1, "Invalid object name '%s'.", sh_arg_text (argv[2]));
+    if (status == SH_OK && sh_check_object (session, db_id, module->schema, module->name,
+                                            module->object_id, "EXECUTE") != SH_OK) {
+        sh_module_close (session->engine, &module);
+        status = SH_ERROR;
+    }
     if (status != SH_OK) {
         sh_function_fail (context, status);
         return;
@@ -345,6 +351,7 @@ sh_functions_register (sqlite3 *db, sh_processor_t *processor)
            s_register (db, processor, sh_number_functions) &&
            s_register (db, processor, sh_time_functions) &&
            s_register (db, processor, sh_system_functions) &&
+           s_register (db, processor, sh_right_functions) &&
            sqlite3_create_function_v2 (db, "ts_single", 1, SQLITE_UTF8, processor, NULL,
                                        s_single_step, s_single_final, NULL) == SQLITE_OK &&
            sqlite3_create_window_function (db, "ts_sum", 1, SQLITE_UTF8, processor, s_sum_step,

@@ -18,6 +18,16 @@ extern const sh_sql_entry_t sh_text_functions[];
 extern const sh_sql_entry_t sh_number_functions[];
 extern const sh_sql_entry_t sh_time_functions[];
 extern const sh_sql_entry_t sh_system_functions[];
+extern const sh_sql_entry_t sh_right_functions[];
+
+typedef struct {
+    sh_resolved_t where; /* texts live in the arena */
+    char kind[16];
+    int id;
+} sh_found_t;
+
+/*  "db.schema.object" looked up without a wait; false: none that the session may know of. */
+bool sh_find_object (sh_session_t *session, const char *text, sh_arena_t *arena, sh_found_t *found);
 
 sh_session_t *sh_function_session (sqlite3_context *context);
 /*  session->error holds what went wrong; the query fails with it. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "functions.h"
+#include "rights.h"
 
 #define S_ARGS    sqlite3_context *context, int argc, sqlite3_value **argv
 #define S_VERSION "15.0.4415.2"
@@ -98,15 +99,6 @@ s_databasepropertyex (S_ARGS)
         sh_result_text (context, "904");
 }
 
-static void
-s_has_dbaccess (S_ARGS)
-{
-    sh_db_info_t info;
-    if (!sh_any_null (argc, argv) &&
-        sh_db_find (sh_function_session (context)->instance, sh_arg_text (argv[0]), &info) == SH_OK)
-        sqlite3_result_int (context, info.state == SH_STATE_ONLINE);
-}
-
 /*  ---- the server ---- */
 
 static void
@@ -183,25 +175,18 @@ s_sessionproperty (S_ARGS)
 
 /*  ---- objects ---- */
 
-/*  "db.schema.object" looked up without a wait; false: none. */
-static bool
-s_find_object (sh_session_t *session, const char *text, char kind[16], int *id, int *db_id,
-               const char **object, sh_arena_t *arena)
+bool
+sh_find_object (sh_session_t *session, const char *text, sh_arena_t *arena, sh_found_t *found)
 {
     sh_name_t name;
-    sh_resolved_t where;
     sh_error_t saved = session->error;
-    bool found = false;
-    if (sh_name_parse (arena, text, &name)) {
-        if (sh_resolve (session, &name, &where) == SH_OK) {
-            *db_id = where.db_id;
-            *object = where.object;
-            found = sh_object_find (session->engine, where.db_id, where.schema, where.object, kind,
-                                    id) == SH_OK;
-        }
-    }
+    bool there = sh_name_parse (arena, text, &name) &&
+                 sh_resolve (session, &name, &found->where) == SH_OK &&
+                 sh_object_find (session->engine, found->where.db_id, found->where.schema,
+                                 found->where.object, found->kind, &found->id) == SH_OK;
     session->error = saved;
-    return found;
+    return there && (found->where.temp ||
+                     sh_right_sees (session, found->where.db_id, found->where.schema, found->id));
 }
 
 static void
@@ -209,15 +194,12 @@ s_object_id (S_ARGS)
 {
     if (s_null (argv[0]))
         return;
-    sh_session_t *session = sh_function_session (context);
     sh_arena_t *arena = sh_arena_new ();
-    char kind[16];
-    int id, db_id;
-    const char *object;
-    if (s_find_object (session, sh_arg_text (argv[0]), kind, &id, &db_id, &object, arena)) {
+    sh_found_t found;
+    if (sh_find_object (sh_function_session (context), sh_arg_text (argv[0]), arena, &found)) {
         const char *want = argc > 1 && !s_null (argv[1]) ? sh_arg_text (argv[1]) : "";
-        if (!*want || sh_same (want, kind))
-            sqlite3_result_int (context, id);
+        if (!*want || sh_same (want, found.kind))
+            sqlite3_result_int (context, found.id);
     }
     sh_arena_destroy (&arena);
 }
@@ -314,12 +296,11 @@ s_col_length (S_ARGS)
         return;
     sh_session_t *session = sh_function_session (context);
     sh_arena_t *arena = sh_arena_new ();
-    char kind[16];
-    int db_id;
-    const char *object;
+    sh_found_t found;
     s_look_t look = {.column_name = sh_arg_text (argv[1])};
-    if (s_find_object (session, sh_arg_text (argv[0]), kind, &look.id, &db_id, &object, arena)) {
-        sh_object_walk (session->engine, db_id, s_look, &look);
+    if (sh_find_object (session, sh_arg_text (argv[0]), arena, &found)) {
+        look.id = found.id;
+        sh_object_walk (session->engine, found.where.db_id, s_look, &look);
         if (look.column)
             sqlite3_result_int (context, look.column_length);
     }
@@ -500,158 +481,6 @@ s_suser_sid (S_ARGS)
     const char *name = argc && !s_null (argv[0]) ? sh_arg_text (argv[0]) : session->login;
     if (sh_login_find (session->instance, name, &info) == SH_OK)
         sqlite3_result_blob (context, info.sid, 16, SQLITE_TRANSIENT);
-}
-
-static void
-s_suser_id (S_ARGS)
-{
-    sh_session_t *session = sh_function_session (context);
-    const char *name = argc && !s_null (argv[0]) ? sh_arg_text (argv[0]) : session->login;
-    sh_login_info_t *logins = NULL;
-    size_t count = sh_login_list (session->instance, &logins);
-    for (size_t i = 0; i < count; i++)
-        if (sh_same (logins[i].name, name))
-            sqlite3_result_int (context, sh_same (name, "sa") ? 1 : (int)i + 256);
-    free (logins);
-}
-
-static void
-s_user_name (S_ARGS)
-{
-    (void)argc;
-    (void)argv;
-    sh_session_t *session = sh_function_session (context);
-    sh_result_text (context, session->sysadmin ? "dbo" : session->login);
-}
-
-static void
-s_user_id (S_ARGS)
-{
-    sh_session_t *session = sh_function_session (context);
-    const char *name = argc && !s_null (argv[0]) ? sh_arg_text (argv[0])
-                       : session->sysadmin       ? "dbo"
-                                                 : session->login;
-    static const char *const fixed[] = {"public", "dbo", "guest", "INFORMATION_SCHEMA", "sys"};
-    for (int i = 0; i < 5; i++)
-        if (sh_same (name, fixed[i])) {
-            sqlite3_result_int (context, i);
-            return;
-        }
-    static const char *const roles[] = {"db_owner",      "db_accessadmin",    "db_securityadmin",
-                                        "db_ddladmin",   "db_backupoperator", "db_datareader",
-                                        "db_datawriter", "db_denydatareader", "db_denydatawriter"};
-    for (int i = 0; i < 9; i++)
-        if (sh_same (name, roles[i])) {
-            sqlite3_result_int (context, 16384 + i);
-            return;
-        }
-    static const char *const kinds[] = {"USER", "ROLE"};
-    for (int i = 0; i < 2; i++) {
-        const sh_module_t *module = NULL;
-        sh_error_t ignored;
-        if (sh_module_open (session->engine, session->db_id, kinds[i], "sys", name, &module,
-                            &ignored) == SH_OK) {
-            sqlite3_result_int (context, module->object_id);
-            sh_module_close (session->engine, &module);
-            return;
-        }
-    }
-}
-
-static void
-s_is_srvrolemember (S_ARGS)
-{
-    if (sh_any_null (argc, argv))
-        return;
-    static const char *const roles[] = {"sysadmin",      "serveradmin",  "setupadmin",
-                                        "securityadmin", "processadmin", "diskadmin",
-                                        "dbcreator",     "bulkadmin",    "public"};
-    sh_session_t *session = sh_function_session (context);
-    bool sysadmin = session->sysadmin;
-    sh_login_info_t info;
-    if (argc > 1) {
-        if (sh_login_find (session->instance, sh_arg_text (argv[1]), &info) != SH_OK)
-            return;
-        sysadmin = info.sysadmin;
-    }
-    for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
-        if (sh_same (roles[i], sh_arg_text (argv[0])))
-            sqlite3_result_int (context, sysadmin || sh_same (roles[i], "public"));
-}
-
-/*  A member row is kept as kind MEMBER, schema = role, name = user. */
-static bool
-s_is_member_of (sh_session_t *session, const char *role, const char *user)
-{
-    const sh_module_t *module = NULL;
-    sh_error_t ignored;
-    if (sh_module_open (session->engine, session->db_id, "MEMBER", role, user, &module, &ignored) !=
-        SH_OK)
-        return false;
-    sh_module_close (session->engine, &module);
-    return true;
-}
-
-static bool
-s_role_exists (sh_session_t *session, const char *role)
-{
-    const sh_module_t *module = NULL;
-    sh_error_t ignored;
-    if (strncasecmp (role, "db_", 3) == 0 || sh_same (role, "public"))
-        return true;
-    if (sh_module_open (session->engine, session->db_id, "ROLE", "sys", role, &module, &ignored) !=
-        SH_OK)
-        return false;
-    sh_module_close (session->engine, &module);
-    return true;
-}
-
-static void
-s_is_rolemember (S_ARGS)
-{
-    sh_session_t *session = sh_function_session (context);
-    if (sh_any_null (argc, argv) || !s_role_exists (session, sh_arg_text (argv[0])))
-        return;
-    const char *role = sh_arg_text (argv[0]);
-    const char *user = argc > 1            ? sh_arg_text (argv[1])
-                       : session->sysadmin ? "dbo"
-                                           : session->login;
-    bool owner = sh_same (user, "dbo") && (sh_same (role, "db_owner") || argc == 1);
-    sqlite3_result_int (context,
-                        owner || sh_same (role, "public") || s_is_member_of (session, role, user));
-}
-
-/*  Rights are not enforced here: a sysadmin has all, others what roles give them to see. */
-static void
-s_has_perms_by_name (S_ARGS)
-{
-    sh_session_t *session = sh_function_session (context);
-    (void)argc;
-    if (s_null (argv[2]))
-        return;
-    if (!s_null (argv[0]) && sh_same (sh_arg_text (argv[1]), "DATABASE")) {
-        /*  A one-part name, as an identifier is written: also in brackets. */
-        sh_db_info_t info;
-        sh_arena_t *arena = sh_arena_new ();
-        sh_name_t name;
-        bool found = sh_name_parse (arena, sh_arg_text (argv[0]), &name) && !name.schema &&
-                     sh_db_find (session->instance, name.object, &info) == SH_OK;
-        sh_arena_destroy (&arena);
-        if (!found)
-            return;
-    }
-    if (!s_null (argv[0]) && sh_same (sh_arg_text (argv[1]), "OBJECT")) {
-        sh_arena_t *arena = sh_arena_new ();
-        char kind[16];
-        int id, db_id;
-        const char *object;
-        bool found =
-            s_find_object (session, sh_arg_text (argv[0]), kind, &id, &db_id, &object, arena);
-        sh_arena_destroy (&arena);
-        if (!found)
-            return;
-    }
-    sqlite3_result_int (context, session->sysadmin);
 }
 
 /*  ---- session state ---- */
@@ -863,7 +692,6 @@ const sh_sql_entry_t sh_system_functions[] = {
     {"ts_context_info", 0, false, s_context_info},
     {"ts_current_transaction_id", 0, false, s_current_transaction_id},
     {"ts_cursor_status", 2, false, s_cursor_status},
-    {"ts_database_principal_id", -1, false, s_user_id},
     {"ts_databasepropertyex", 2, false, s_databasepropertyex},
     {"ts_db_id", -1, false, s_db_id},
     {"ts_db_name", -1, false, s_db_name},
@@ -875,13 +703,8 @@ const sh_sql_entry_t sh_system_functions[] = {
     {"ts_error_state", 0, false, s_error_state},
     {"ts_fn_hadr_is_primary_replica", 1, false, s_is_primary},
     {"ts_formatmessage", -1, false, s_formatmessage},
-    {"ts_has_dbaccess", 1, false, s_has_dbaccess},
-    {"ts_has_perms_by_name", -1, false, s_has_perms_by_name},
     {"ts_host_name", 0, false, s_host_name},
     {"ts_ident_current", 1, false, s_ident_current},
-    {"ts_is_member", 1, false, s_is_rolemember},
-    {"ts_is_rolemember", -1, false, s_is_rolemember},
-    {"ts_is_srvrolemember", -1, false, s_is_srvrolemember},
     {"ts_newid", 0, false, s_newid},
     {"ts_newsequentialid", 0, false, s_newid},
     {"ts_object_definition", 1, false, s_object_definition},
@@ -898,12 +721,9 @@ const sh_sql_entry_t sh_system_functions[] = {
     {"ts_scope_identity", 0, false, s_scope_identity},
     {"ts_serverproperty", 1, false, s_serverproperty},
     {"ts_sessionproperty", 1, false, s_sessionproperty},
-    {"ts_suser_id", -1, false, s_suser_id},
     {"ts_suser_name", -1, false, s_suser_name},
     {"ts_suser_sid", -1, false, s_suser_sid},
     {"ts_suser_sname", -1, false, s_suser_sname},
     {"ts_type_name", 1, false, s_type_name},
-    {"ts_user_id", -1, false, s_user_id},
-    {"ts_user_name", -1, false, s_user_name},
     {"ts_xact_state", 0, false, s_xact_state},
     {NULL, 0, false, NULL}};

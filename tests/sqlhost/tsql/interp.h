@@ -63,6 +63,7 @@ typedef struct {
     sh_actual_t *arguments;
     size_t count;
     int32_t status; /* the procedure's return status */
+    bool refused;   /* it was not there, or may not be called: there is no status */
     int line;
 } sh_call_t;
 
@@ -72,6 +73,7 @@ typedef sh_status_t (*sh_builtin_run_t) (sh_session_t *session, sh_call_t *call)
 typedef struct {
     const char *name; /* without schema: "sp_getapplock" */
     sh_builtin_run_t run;
+    bool restricted; /* wants sysadmin, or a grant in master */
 } sh_builtin_t;
 
 /*  A system view: `define` adds the fields, `fill` the rows as they are now. */
@@ -80,6 +82,7 @@ typedef struct {
     const char *name;
     void (*define) (sh_rowset_t *rows);
     void (*fill) (sh_session_t *session, int db_id, sh_rowset_t *rows);
+    const char *permission; /* of the server, that reading it wants; NULL = everybody may */
 } sh_sysview_t;
 
 enum { SH_TABLE_ARGUMENTS_MAX = 4 };
@@ -94,6 +97,7 @@ typedef struct {
     bool keyed;
     void (*define) (sh_rowset_t *rows);
     sh_status_t (*fill) (sh_session_t *session, const char *const *args, sh_rowset_t *rows);
+    const char *permission; /* of the server; NULL = everybody may */
 } sh_table_function_t;
 
 typedef struct {
@@ -215,6 +219,7 @@ struct sh_script_cache {
     int uses;
 };
 
+typedef struct sh_identity sh_identity_t;   /* who the session is in a database (rights.c) */
 typedef struct sh_processor sh_processor_t; /* one query processor (query.c) */
 
 struct sh_session {
@@ -253,6 +258,7 @@ struct sh_session {
     unsigned temp_counter;
     sh_script_cache_t *scripts;
     sh_processor_t *connections;
+    sh_identity_t *identities; /* looked up since the request began */
     struct sh_prepared *prepared;
     int prepared_counter;
     uint64_t random;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "interp.h"
+#include "rights.h"
 
 /*  ---- parsed texts ---- */
 
@@ -382,6 +382,8 @@ s_call_builtin (sh_session_t *self, const sh_name_t *name, const sh_builtin_t *b
     int saved_db = self->db_id;
     s_enter (self, &frame);
     call->line = line;
+    if (status == SH_OK && builtin->restricted)
+        status = sh_check_system (self, builtin->name);
     if (status == SH_OK) {
         sh_session_set_db (self, where.db_id);
         self->error = (sh_error_t){0};
@@ -441,8 +443,14 @@ s_call_stored (sh_session_t *self, const sh_name_t *name, sh_call_t *call, int l
     const sh_module_t *module = NULL;
     int db_id = 0;
     sh_status_t status = s_find_procedure (self, name, &db_id, &module);
-    if (status != SH_OK)
+    if (status == SH_OK)
+        status = sh_check_object (self, db_id, module->schema, module->name, module->object_id,
+                                  "EXECUTE");
+    if (status != SH_OK) {
+        call->refused = true;
+        sh_module_close (self->engine, &module);
         return sh_raise (self, status, line);
+    }
     sh_script_t *script = sh_script_acquire (self, module);
     sh_flow_t flow;
     if (!script || !script->body->module)
@@ -600,14 +608,14 @@ sh_exec_call (sh_session_t *self, const sh_stmt_t *stmt)
     else {
         flow = sh_call_procedure (self, &name, &call, stmt->line);
         self->frame->statement_line = stmt->line;
-        if (flow == SH_FLOW_NEXT) {
+        if (flow == SH_FLOW_NEXT && !call.refused) {
             int error = self->last_error;
             status = s_return_outputs (self, stmt, &call);
             flow = sh_raise (self, status, stmt->line);
             if (status == SH_OK)
                 self->last_error = error;
         }
-        bool top = self->frame->level == 0 && !self->capture;
+        bool top = self->frame->level == 0 && !self->capture && !call.refused;
         if (top && (flow == SH_FLOW_NEXT || flow == SH_FLOW_SCOPE) && !self->sink_gone) {
             self->sink->return_status (self->sink, call.status);
             self->sink->done (self->sink,

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "interp.h"
+#include "rights.h"
 
 void
 sh_name_text (const sh_name_t *name, char *out, size_t size)
@@ -30,7 +30,8 @@ s_database (sh_session_t *self, const char *name, int *db_id)
             self, 911, 16, 1,
             "Database '%s' does not exist. Make sure that the name is entered correctly.", name);
     *db_id = info.id;
-    return sh_db_usable (self->engine, info.id, &self->error);
+    sh_status_t status = sh_db_usable (self->engine, info.id, &self->error);
+    return status == SH_OK ? sh_check_access (self, info.id) : status;
 }
 
 sh_status_t

@@ -174,9 +174,10 @@ s_create_principal (sh_parse_t *p, sh_stmt_t *stmt)
     }
     if (sh_accept (p, "AUTHORIZATION"))
         stmt->text2 = sh_identifier (p);
-    else if (sh_accept (p, "WITHOUT"))
+    else if (sh_accept (p, "WITHOUT")) {
         sh_expect (p, "LOGIN");
-    else if (sh_accept (p, "FOR") || sh_accept (p, "FROM")) {
+        stmt->flag = true;
+    } else if (sh_accept (p, "FOR") || sh_accept (p, "FROM")) {
         if (sh_expect (p, "LOGIN"))
             stmt->text2 = sh_identifier (p);
     }
@@ -240,33 +241,60 @@ s_principal (sh_parse_t *p)
     return stmt;
 }
 
-/*  GRANT EXECUTE [(columns)] ON [OBJECT::]dbo.p TO role [WITH GRANT OPTION] */
+/*  One permission: its words, one blank between them. */
+static bool
+s_permission_words (sh_parse_t *p, sh_option_t *option)
+{
+    option->line = sh_peek (p, 0)->line;
+    option->name = NULL;
+    while (sh_peek (p, 0)->kind == SH_TOKEN_WORD && !sh_at (p, "ON") && !sh_at (p, "TO") &&
+           !sh_at (p, "FROM")) {
+        const char *word = sh_peek (p, 0)->text;
+        option->name =
+            option->name ? sh_arena_printf (p->arena, "%s %s", option->name, word) : word;
+        sh_skip (p);
+    }
+    if (!option->name)
+        return sh_syntax (p), false;
+    if (sh_at_op (p, "("))
+        return sh_unsupported (p, "A permission on columns"), false;
+    return true;
+}
+
+/*  ON [class::]name; text = the class. */
+static bool
+s_permission_on (sh_parse_t *p, sh_stmt_t *stmt)
+{
+    stmt->text = "OBJECT";
+    if (sh_next_is_op (p, 1, "::")) {
+        stmt->text = sh_peek (p, 0)->text;
+        sh_skip (p);
+        sh_skip (p);
+    }
+    return sh_parse_name (p, &stmt->name);
+}
+
+/*  GRANT EXECUTE, SELECT ON [OBJECT::]dbo.p TO role [WITH GRANT OPTION]; the permissions are options,
+ *  text is NULL without ON. */
 static sh_stmt_t *
 s_permission (sh_parse_t *p)
 {
     sh_stmt_t *stmt = sh_new_stmt (p, SH_STMT_PERMISSION);
+    sh_option_t *last = NULL;
     stmt->text2 = sh_peek (p, 0)->text;
     sh_skip (p);
     if (sh_at (p, "GRANT") && sh_next_is (p, 1, "OPTION")) {
         p->pos += 2;
         sh_expect (p, "FOR");
     }
-    size_t start = sh_peek (p, 0)->start;
-    while (!p->failed && !sh_at (p, "ON") && !sh_at (p, "TO") && !sh_at (p, "FROM")) {
-        if (sh_peek (p, 0)->kind == SH_TOKEN_END)
-            return sh_syntax (p);
-        sh_skip (p);
-    }
-    stmt->text = sh_source_text (p, start, sh_peek (p, 0)->start);
-    if (sh_accept (p, "ON")) {
-        if (sh_next_is_op (p, 1, "::")) {
-            stmt->flag2 = !sh_at (p, "OBJECT"); /* a class other than objects */
-            sh_skip (p);
-            sh_skip (p);
-        }
-        if (!sh_parse_name (p, &stmt->name))
+    do {
+        sh_option_t *option = SH_NEW (p, sh_option_t);
+        if (!s_permission_words (p, option))
             return NULL;
-    }
+        SH_APPEND (stmt->options, last, option);
+    } while (sh_accept_op (p, ","));
+    if (sh_accept (p, "ON") && !s_permission_on (p, stmt))
+        return NULL;
     if (!sh_accept (p, "TO") && !sh_expect (p, "FROM"))
         return NULL;
     sh_ident_t *tail = NULL;
@@ -283,6 +311,7 @@ s_permission (sh_parse_t *p)
     if (sh_accept (p, "WITH")) {
         sh_expect (p, "GRANT");
         sh_expect (p, "OPTION");
+        stmt->flag = true;
     }
     return p->failed ? NULL : stmt;
 }

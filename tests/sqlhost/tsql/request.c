@@ -1,4 +1,5 @@
 #include "request.h"
+#include "rights.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,7 @@ s_end (sh_session_t *self, sh_flow_t flow)
     self->try_depth = 0;
     self->catching = NULL;
     self->statement_text = NULL;
+    sh_rights_forget (self);
     sh_esession_request (self->engine, NULL, NULL, self->db_id);
     return flow;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "request.h"
+#include "rights.h"
 
 void
 sh_session_reset_settings (sh_session_t *self)
@@ -39,6 +40,8 @@ sh_session_use (sh_session_t *self, const char *name, bool tell)
             self, 911, 16, 1,
             "Database '%s' does not exist. Make sure that the name is entered correctly.", name);
     sh_status_t status = sh_db_usable (self->engine, info.id, &self->error);
+    if (status == SH_OK)
+        status = sh_check_access (self, info.id);
     if (status != SH_OK)
         return status;
     char before[129];
@@ -96,6 +99,7 @@ s_refuse (sh_host_t *host, sh_sink_t *sink, int number, int severity, const char
 static void
 s_free (sh_session_t *self)
 {
+    sh_rights_forget (self);
     sh_value_clear (&self->identity);
     sh_value_clear (&self->scope_identity);
     free (self->login);
@@ -141,7 +145,8 @@ s_enter (sh_session_t *self, const char *database, sh_opened_t *opened)
 {
     sh_db_info_t info;
     if (sh_db_find (self->instance, database, &info) != SH_OK ||
-        sh_db_usable (self->engine, info.id, &self->error) != SH_OK)
+        sh_db_usable (self->engine, info.id, &self->error) != SH_OK ||
+        sh_check_access (self, info.id) != SH_OK)
         return s_no_database (self->host_of, self->sink, database, self->login);
     sh_session_set_db (self, info.id);
     snprintf (self->login_database, sizeof self->login_database, "%s", info.name);
@@ -182,6 +187,7 @@ s_open (sh_backend_t *backend, const sh_login_t *login, sh_sink_t *sink, void **
                            : *info.default_database            ? info.default_database
                                                                : "master";
     sh_open_t result = s_enter (self, database, opened);
+    sh_rights_forget (self);
     if (result == SH_OPEN_OK)
         *session = self;
     else {
