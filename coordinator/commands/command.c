@@ -14,6 +14,8 @@ const bm_command_t *const bm_commands[] = {&bm_command_run,
                                            &bm_command_force_full,
                                            &bm_command_history,
                                            &bm_command_marks,
+                                           &bm_command_clean,
+                                           &bm_command_retain,
                                            &bm_command_agents,
                                            &bm_command_check,
                                            &bm_command_status,
@@ -60,7 +62,8 @@ bm_command_job (const bm_options_t *options, const char *name, int kind)
         mode = BM_PROGRESS_EVENTS;
     else if (options->quiet)
         mode = BM_PROGRESS_QUIET;
-    bm_run_options_t run = {options->config, (bm_run_kind_t)kind, mode};
+    bm_run_options_t run = {
+        .config = options->config, .kind = (bm_run_kind_t)kind, .progress = mode};
     bm_report_t *report = bm_report_new (name);
     bm_run_execute (&run, report);
     int code = bm_report_exit_code (report);

@@ -64,8 +64,8 @@ const char *bm_option_text (const bm_options_t *options, const char *name);
 size_t bm_option_count (const bm_options_t *options, const char *name, size_t otherwise);
 
 extern const bm_command_t bm_command_run, bm_command_full, bm_command_log, bm_command_force_full,
-    bm_command_history, bm_command_marks, bm_command_agents, bm_command_check, bm_command_status,
-    bm_command_keygen;
+    bm_command_history, bm_command_marks, bm_command_clean, bm_command_retain, bm_command_agents,
+    bm_command_check, bm_command_status, bm_command_keygen;
 
 /*  NULL-terminated, in the order of --help. */
 extern const bm_command_t *const bm_commands[];

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "common/clock.h"
 #include "coordinator/shell/catalogue_file.h"
+#include "coordinator/shell/catalogue_retention.h"
 
 /*  One table a noun. Times: UTC microseconds. Nothing is keyed by anything that an availability group moves: a backup is known
  *  by its uuid, a chain by database family and fork. */
@@ -339,7 +340,7 @@ s_make_schema (bm_catalogue_t *self, const char *group, bm_error_t *error)
     /*  Whether the files that it will know of are there, nobody has looked at yet: until then nothing is deleted. */
     if (!status)
         status = bm_catalogue_run (
-            self, error, "INSERT INTO meta VALUES ('unverified', 'the catalogue is new')", "");
+            self, error, "INSERT INTO meta VALUES ('unverified', '" BM_UNVERIFIED_NEW "')", "");
     if (!status)
         status = bm_catalogue_run (self, error,
                                    "PRAGMA user_version = " S_TEXT (BM_CATALOGUE_SCHEMA), "");

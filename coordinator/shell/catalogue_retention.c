@@ -50,15 +50,20 @@ bm_stored_destroy (bm_stored_t **rows_p, size_t count)
 }
 
 bm_status_t
-bm_catalogue_file_seen (bm_catalogue_t *self, const char *instance, const char *device,
-                        bm_file_state_t state, bm_error_t *error)
+bm_catalogue_files_seen (bm_catalogue_t *self, const bm_file_seen_t *files, size_t count,
+                         bm_error_t *error)
 {
-    bm_require (state == BM_FILE_PRESENT || state == BM_FILE_MISSING);
-    return bm_catalogue_run (
-        self, error,
-        "UPDATE backups SET file_state = ?, file_state_us = ? WHERE device = ? "
-        "AND instance = ? COLLATE NOCASE AND file_state IS NOT 'removed'",
-        "titt", s_states[state], bm_catalogue_now (), device, instance);
+    bm_status_t status = bm_catalogue_begin (self, error);
+    for (size_t i = 0; !status && i < count; i++) {
+        bm_require (files[i].state == BM_FILE_PRESENT || files[i].state == BM_FILE_MISSING);
+        status = bm_catalogue_run (self, error,
+                                   "UPDATE backups SET file_state = ?, file_state_us = ? WHERE "
+                                   "device = ? AND instance = ? COLLATE NOCASE AND file_state IS "
+                                   "NOT 'removed'",
+                                   "titt", s_states[files[i].state], bm_catalogue_now (),
+                                   files[i].device, files[i].instance);
+    }
+    return bm_catalogue_end (self, status, error);
 }
 
 bm_status_t
@@ -389,16 +394,6 @@ bm_catalogue_removal_close (bm_catalogue_t *self, int64_t removal, const char *f
     return bm_catalogue_end (self, status, error);
 }
 
-static void
-s_removal_row (sqlite3_stmt *s, bm_removal_row_t *row)
-{
-    row->removal = sqlite3_column_int64 (s, 0);
-    row->kind = bm_catalogue_text (s, 1);
-    row->instance = bm_catalogue_text (s, 2);
-    row->file = bm_catalogue_text (s, 3);
-    row->database = bm_catalogue_text (s, 4);
-}
-
 bm_status_t
 bm_catalogue_removals_unsettled (bm_catalogue_t *self, bm_removal_row_t **rows_p, size_t *count_p,
                                  bm_error_t *error)
@@ -411,8 +406,14 @@ bm_catalogue_removals_unsettled (bm_catalogue_t *self, bm_removal_row_t **rows_p
                               "SELECT removal, kind, instance, file, database FROM removals "
                               "WHERE fate IS NULL ORDER BY removal",
                               "");
-    while (bm_catalogue_step (self, s, &status, error))
-        s_removal_row (s, bm_catalogue_grow (rows_p, count_p, sizeof **rows_p));
+    while (bm_catalogue_step (self, s, &status, error)) {
+        bm_removal_row_t *row = bm_catalogue_grow (rows_p, count_p, sizeof *row);
+        row->removal = sqlite3_column_int64 (s, 0);
+        row->kind = bm_catalogue_text (s, 1);
+        row->instance = bm_catalogue_text (s, 2);
+        row->file = bm_catalogue_text (s, 3);
+        row->database = bm_catalogue_text (s, 4);
+    }
     sqlite3_finalize (s);
     return status;
 }
@@ -431,28 +432,38 @@ bm_removal_rows_destroy (bm_removal_row_t **rows_p, size_t count)
 }
 
 bm_status_t
-bm_catalogue_manifests_unneeded (bm_catalogue_t *self, bm_removal_row_t **rows_p, int64_t **sets_p,
-                                 size_t *count_p, bm_error_t *error)
+bm_catalogue_manifests (bm_catalogue_t *self, int64_t set_id, bm_manifest_row_t **rows_p,
+                        size_t *count_p, bm_error_t *error)
 {
-    size_t sets = 0;
     *rows_p = NULL;
-    *sets_p = NULL;
     *count_p = 0;
     bm_status_t status = BM_OK;
     sqlite3_stmt *s = bm_catalogue_prepare (
         self, error,
-        "SELECT 0, 'manifest', m.instance, m.file, NULL, m.set_id FROM manifests m "
-        "JOIN sets s ON s.set_id = m.set_id WHERE s.cleaned_us IS NOT NULL AND NOT EXISTS "
-        "(SELECT 1 FROM backups b WHERE b.set_id = m.set_id AND b.file_state IS NOT 'removed') "
-        "ORDER BY m.set_id, m.instance",
-        "");
+        "SELECT m.set_id, m.instance, m.file FROM manifests m WHERE m.set_id = ?1 OR (?1 = 0 AND "
+        "EXISTS (SELECT 1 FROM sets s WHERE s.set_id = m.set_id AND s.cleaned_us IS NOT NULL) AND "
+        "NOT EXISTS (SELECT 1 FROM backups b WHERE b.set_id = m.set_id AND "
+        "b.file_state IS NOT 'removed')) ORDER BY m.set_id, m.instance, m.file",
+        "i", set_id);
     while (bm_catalogue_step (self, s, &status, error)) {
-        s_removal_row (s, bm_catalogue_grow (rows_p, count_p, sizeof **rows_p));
-        *(int64_t *)bm_catalogue_grow (sets_p, &sets, sizeof **sets_p) =
-            sqlite3_column_int64 (s, 5);
+        bm_manifest_row_t *row = bm_catalogue_grow (rows_p, count_p, sizeof *row);
+        row->set_id = sqlite3_column_int64 (s, 0);
+        row->instance = bm_catalogue_text (s, 1);
+        row->file = bm_catalogue_text (s, 2);
     }
     sqlite3_finalize (s);
     return status;
+}
+
+void
+bm_manifest_rows_destroy (bm_manifest_row_t **rows_p, size_t count)
+{
+    for (size_t i = 0; *rows_p && i < count; i++) {
+        free ((*rows_p)[i].instance);
+        free ((*rows_p)[i].file);
+    }
+    free (*rows_p);
+    *rows_p = NULL;
 }
 
 bm_status_t

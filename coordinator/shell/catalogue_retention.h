@@ -27,9 +27,18 @@ typedef struct bm_stored {
 bm_status_t bm_catalogue_stored (bm_catalogue_t *self, bm_stored_t **rows_p, size_t *count_p,
                                  bm_error_t *error);
 void bm_stored_destroy (bm_stored_t **rows_p, size_t count);
-/*  Looked at: PRESENT or MISSING, for every backup whose `device` it is. */
-bm_status_t bm_catalogue_file_seen (bm_catalogue_t *self, const char *instance, const char *device,
-                                    bm_file_state_t state, bm_error_t *error);
+
+typedef struct bm_file_seen {
+    const char *instance, *device;
+    bm_file_state_t state; /* PRESENT or MISSING */
+} bm_file_seen_t;
+
+/*  Looked at: noted for every backup whose `device` it is. */
+bm_status_t bm_catalogue_files_seen (bm_catalogue_t *self, const bm_file_seen_t *files,
+                                     size_t count, bm_error_t *error);
+
+/*  What a catalogue says of itself until a cleaning has found the files of its newest marks. */
+#define BM_UNVERIFIED_NEW "the catalogue is new"
 
 /*  Why nobody may rely on this catalogue knowing its files, NULL in *reason_p = it was verified. Caller frees. */
 bm_status_t bm_catalogue_unverified (bm_catalogue_t *self, char **reason_p, bm_error_t *error);
@@ -137,9 +146,15 @@ bm_status_t bm_catalogue_removals_unsettled (bm_catalogue_t *self, bm_removal_ro
                                              size_t *count_p, bm_error_t *error);
 void bm_removal_rows_destroy (bm_removal_row_t **rows_p, size_t count);
 
-/*  Manifests of sets of which every file is removed. Rows as of removals, without a number. */
-bm_status_t bm_catalogue_manifests_unneeded (bm_catalogue_t *self, bm_removal_row_t **rows_p,
-                                             int64_t **sets_p, size_t *count_p, bm_error_t *error);
+/*  Manifests; set_id 0 = of all sets of which every file is removed. */
+typedef struct bm_manifest_row {
+    int64_t set_id;
+    char *instance, *file;
+} bm_manifest_row_t;
+
+bm_status_t bm_catalogue_manifests (bm_catalogue_t *self, int64_t set_id,
+                                    bm_manifest_row_t **rows_p, size_t *count_p, bm_error_t *error);
+void bm_manifest_rows_destroy (bm_manifest_row_t **rows_p, size_t count);
 
 /*  The oldest set of which a file of ours is not confirmed gone: its rows must stay. *row_p NULL = none. One row for
  *  bm_set_rows_destroy. */

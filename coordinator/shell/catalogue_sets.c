@@ -388,7 +388,7 @@ bm_catalogue_manifests_owed (bm_catalogue_t *self, uint64_t run, bm_owed_manifes
         "JOIN set_databases d ON d.set_id = s.set_id "
         "JOIN databases g ON g.server = d.server AND g.database = d.database "
         "WHERE s.run < ?1 AND s.set_id > (SELECT max (set_id) FROM sets) - ?2 "
-        "AND g.gone = 0 AND g.instance IS NOT NULL "
+        "AND g.gone = 0 AND g.instance IS NOT NULL AND s.cleaned_us IS NULL "
         "AND EXISTS (SELECT 1 FROM backups b WHERE b.set_id = s.set_id) "
         "AND NOT EXISTS (SELECT 1 FROM manifests m WHERE m.set_id = s.set_id "
         "AND m.instance = g.instance COLLATE NOCASE AND m.at_us >= max (coalesce (s.ended_us, 0), "

@@ -96,7 +96,7 @@ s_load (bm_run_t *self)
 static bool
 s_open_journal (bm_run_t *self, bm_error_t *error)
 {
-    static const char *const names[] = {"run", "full", "log"};
+    static const char *const names[] = {"run", "full", "log", "clean"};
     bm_work_t *work = &self->work;
     if (work->run)
         return true;
@@ -134,6 +134,24 @@ s_open (bm_run_t *self)
         return s_fail (self, &error);
     work->next_probe_ms = bm_clock_mono_ms () + self->settings->lock_probe_ms;
     return second.status == BM_OK;
+}
+
+/*  Only to look: no lock, no row in the journal, and orders that say the newest run's epoch. */
+static bool
+s_open_to_look (bm_run_t *self)
+{
+    bm_work_t *work = &self->work;
+    bm_error_t error = {0};
+    bm_run_row_t *runs = NULL;
+    size_t count = 0;
+    work->catalogue = bm_catalogue_open_read_only (self->settings->catalogue, &error);
+    if (work->catalogue && bm_catalogue_runs (work->catalogue, 1, &runs, &count, &error) == BM_OK &&
+        count)
+        work->run = runs[0].run;
+    bm_run_rows_destroy (&runs, count);
+    if (error.status == BM_OK)
+        work->management = bm_management_open (self->settings, &error);
+    return error.status == BM_OK || s_fail (self, &error);
 }
 
 static bool
@@ -286,24 +304,36 @@ s_set_compression (bm_run_t *self)
         bm_report_fail (work->report, &error);
 }
 
-/*  Step 4. */
+/*  Step 4, also after a step that failed: what it may delete does not depend on it. */
 static void
 s_clean_up (bm_run_t *self)
 {
-    bm_error_t error = {0};
-    int days = (int)(self->settings->keep_time_ms / 86400000);
-    if (days > 0 && bm_history_clear (self->work.management, days,
-                                      self->settings->time_zone == BM_ZONE_LOCAL, &error) != BM_OK)
-        bm_report_fail (self->work.report, &error);
+    bm_cleaning_t cleaning;
+    char text[BM_PROGRESS_TEXT_BYTES];
+    int64_t bytes = 0;
+    bm_cleaning_run (&self->work, self->options.dry_run, &cleaning);
+    size_t gone = bm_cleaning_gone (&cleaning, &bytes);
+    if (gone && !self->options.dry_run)
+        bm_report_note (self->work.report, "retention: %zu old file(s) deleted, %s are free again",
+                        gone, bm_progress_bytes (bytes, text));
+    if (self->options.cleaning)
+        *self->options.cleaning = cleaning;
+    else
+        bm_cleaning_clear (&cleaning);
 }
 
 static void
 s_steps (bm_run_t *self)
 {
     bm_run_kind_t kind = self->options.kind;
-    s_look_around (self);
+    if (!self->options.dry_run)
+        s_look_around (self);
     if (bm_run_stopping (self))
         return;
+    if (kind == BM_RUN_CLEAN) {
+        s_clean_up (self);
+        return;
+    }
     s_set_compression (self);
     if (kind != BM_RUN_LOG)
         bm_run_full (self);
@@ -323,7 +353,7 @@ s_close (bm_run_t *self)
     bm_status_t status = report->error.status;
     if (status == BM_OK && report->warning_count)
         status = BM_WARNINGS;
-    if (work->run &&
+    if (work->run && !self->options.dry_run &&
         bm_catalogue_run_close (work->catalogue, work->run, status, bm_report_exit_code (report),
                                 report->error.text, &error) != BM_OK)
         bm_report_fail (report, &error);
@@ -350,7 +380,8 @@ bm_run_execute (const bm_run_options_t *options, bm_report_t *report)
     bm_run_t self = {.options = *options};
     self.work.report = report;
     self.work.progress = bm_progress_new (options->progress);
-    if (s_load (&self) && s_open (&self) && s_open_agents (&self) && s_discover (&self))
+    if (s_load (&self) && (options->dry_run ? s_open_to_look (&self) : s_open (&self)) &&
+        s_open_agents (&self) && s_discover (&self))
         s_steps (&self);
     s_close (&self);
 }

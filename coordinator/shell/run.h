@@ -11,13 +11,19 @@
 typedef enum {
     BM_RUN_JOB,  /* everything; the full when it is due */
     BM_RUN_FULL, /* the full now, nothing else */
-    BM_RUN_LOG   /* a mark and log backups, no full */
+    BM_RUN_LOG,  /* a mark and log backups, no full */
+    BM_RUN_CLEAN /* retention alone */
 } bm_run_kind_t;
+
+struct bm_cleaning;
 
 typedef struct bm_run_options {
     const char *config; /* file */
     bm_run_kind_t kind;
     bm_progress_mode_t progress;
+    bool dry_run; /* of BM_RUN_CLEAN: no lock is taken and nothing written */
+    struct bm_cleaning
+        *cleaning; /* of BM_RUN_CLEAN: gets what was decided and done; the caller clears it */
 } bm_run_options_t;
 
 /*  Does the run and fills the report; the exit code is bm_report_exit_code. Blocks SIGTERM and SIGINT: they end the run in

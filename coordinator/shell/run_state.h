@@ -6,6 +6,7 @@
 #define BM_RUN_STATE_H
 
 #include "common/key.h"
+#include "coordinator/shell/cleaning.h"
 #include "coordinator/shell/driver.h"
 #include "coordinator/shell/history.h"
 #include "coordinator/shell/run.h"
