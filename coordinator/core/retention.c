@@ -546,7 +546,9 @@ bm_retention_sentence (const bm_retention_in_t *in, const bm_retention_t *decide
             text = bm_strdup ("its file is gone");
             break;
         default:
-            text = bm_format ("older than %s, and no kept mark, set or chain needs it", time);
+            text = in->keep_us > 0
+                       ? bm_format ("older than %s, and no kept mark, set or chain needs it", time)
+                       : bm_strdup ("no kept mark, set or chain needs it");
             break;
     }
     free (time);
