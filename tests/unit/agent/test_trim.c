@@ -298,8 +298,10 @@ main (void)
     if (bm_sql_init (&error) != BM_OK)
         return 1;
     int started = live_start (&s_live);
-    if (started < 0)
+    if (started < 0) {
+        live_stop (&s_live);
         return 1;
+    }
     s_no_live = started > 0;
     if (s_no_live)
         printf ("SKIPPED: the tests of MarkLog: no stand-in in the build folder\n");

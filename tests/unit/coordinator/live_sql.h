@@ -127,9 +127,10 @@ live_read_ready (live_t *self, int fd)
     return false;
 }
 
-/*  0 = serves; 1 = there is no stand-in in the build folder; -1 = failed. */
+/*  0 = serves; 1 = there is no stand-in in the build folder; -1 = failed. `option` and its value (or NULL) go to the stand-in,
+ *  "%s" in the value is an empty folder of ours, <folder>/files. */
 static inline int
-live_start (live_t *self)
+live_start_with (live_t *self, const char *option, const char *value)
 {
     const char *build = getenv ("BTSMARK_BUILD");
     memset (self, 0, sizeof *self);
@@ -158,8 +159,15 @@ live_start (live_t *self)
         int out = open (log, O_WRONLY | O_CREAT, 0600);
         dup2 (out, 1);
         dup2 (out, 2);
+        char *files = bm_format ("%s/files", self->folder);
+        mkdir (files, 0700);
+        const char *place = value ? strstr (value, "%s") : NULL;
+        char *whole = place ? bm_format ("%.*s%s/files%s", (int)(place - value), value,
+                                         self->folder, place + 2)
+                            : bm_strdup (value);
         execl (program, program, "--name", "SQL01", "--data", data, "--listen", "127.0.0.1:0",
-               "--sa-password-file", self->password_file, "--ready-fd", number, (char *)NULL);
+               "--sa-password-file", self->password_file, "--ready-fd", number, option, whole,
+               (char *)NULL);
         _exit (127);
     }
     close (ready[1]);
@@ -167,6 +175,12 @@ live_start (live_t *self)
     close (ready[0]);
     free (program);
     return serves && live_make_group (self) ? 0 : -1;
+}
+
+static inline int
+live_start (live_t *self)
+{
+    return live_start_with (self, NULL, NULL);
 }
 
 static inline void
