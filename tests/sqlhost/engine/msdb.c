@@ -71,6 +71,15 @@ static const struct {
      "job_id uniqueidentifier*; step_id int*; step_name nvarchar(128)*; subsystem nvarchar(40)*;"
      "command nvarchar(max); flags int*; database_name nvarchar(128); last_run_outcome int*;"
      "last_run_duration int*; last_run_date int*; last_run_time int*"},
+    {"sysschedules",
+     "schedule_id int* identity; schedule_uid uniqueidentifier*; originating_server_id int*;"
+     "name nvarchar(128)*; owner_sid varbinary(85)*; enabled int*; freq_type int*;"
+     "freq_interval int*; freq_subday_type int*; freq_subday_interval int*;"
+     "freq_relative_interval int*; freq_recurrence_factor int*; active_start_date int*;"
+     "active_end_date int*; active_start_time int*; active_end_time int*; date_created datetime*;"
+     "date_modified datetime*; version_number int*"},
+    {"sysjobschedules",
+     "schedule_id int; job_id uniqueidentifier; next_run_date int*; next_run_time int*"},
     {"sysjobhistory",
      "instance_id int* identity; job_id uniqueidentifier*; step_id int*; step_name nvarchar(128)*;"
      "sql_message_id int*; sql_severity int*; message nvarchar(4000); run_status int*;"
