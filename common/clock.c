@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "common/clock_shift.h"
+
 static int64_t
 s_now_us (clockid_t clock)
 {
@@ -26,7 +28,7 @@ bm_clock_mono_us (void)
 int64_t
 bm_clock_utc_us (void)
 {
-    return s_now_us (CLOCK_REALTIME);
+    return s_now_us (CLOCK_REALTIME) + bm_clock_shift_s () * 1000000;
 }
 
 /*  Days since 1970-01-01 of a Gregorian date, without the C library's calendar: it needs no time zone and

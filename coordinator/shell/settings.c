@@ -197,15 +197,28 @@ s_check_path (bm_settings_t *self, int section, const char *key, const char *pat
     return BM_OK;
 }
 
+/*  "keep", or yes or no in any of their spellings. */
+static bm_status_t
+s_read_compression (bm_settings_t *self, int section, bm_error_t *error)
+{
+    const char *text = NULL;
+    bool on = false;
+    bm_status_t status = bm_config_text (self->config, section, "compression", "no", &text, error);
+    self->compression = BM_COMPRESSION_KEEP;
+    if (status || strcmp (text, "keep") == 0)
+        return status;
+    status = bm_config_bool (self->config, section, "compression", false, &on, NULL);
+    self->compression = on ? BM_COMPRESSION_YES : BM_COMPRESSION_NO;
+    return status ? s_wrong (self, section, error, "compression", text, "yes, no or keep") : BM_OK;
+}
+
 static bm_status_t
 s_read_backup (bm_settings_t *self, bm_error_t *error)
 {
-    int section = s_section (self, "backup"), method = 0, compression = 0;
+    int section = s_section (self, "backup"), method = 0;
     bm_status_t status = bm_config_text (self->config, section, "path", "", &self->path, error);
     if (!status)
-        status = bm_config_choice (self->config, section, "compression", "no|yes|keep", 0,
-                                   &compression, error);
-    self->compression = (bm_compression_t)compression;
+        status = s_read_compression (self, section, error);
     if (!status)
         status = bm_config_choice (self->config, section, "method", "procedure|native", 0, &method,
                                    error);

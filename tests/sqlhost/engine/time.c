@@ -1,5 +1,6 @@
 #include <time.h>
 
+#include "common/clock_shift.h"
 #include "tests/sqlhost/engine/value.h"
 
 /*  Days since 0001-01-01 of the proleptic Gregorian calendar (Hinnant, "chrono-compatible low-level
@@ -51,7 +52,8 @@ sh_ticks_utc (void)
 {
     struct timespec now;
     clock_gettime (CLOCK_REALTIME, &now);
-    return SH_TICKS_UNIX + (int64_t)now.tv_sec * SH_TICKS_PER_SECOND + now.tv_nsec / 100;
+    int64_t seconds = (int64_t)now.tv_sec + bm_clock_shift_s ();
+    return SH_TICKS_UNIX + seconds * SH_TICKS_PER_SECOND + now.tv_nsec / 100;
 }
 
 int64_t

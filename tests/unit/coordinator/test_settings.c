@@ -136,7 +136,11 @@ a_wrong_value_is_refused_with_its_section_and_key (void **state)
                     "management-server");
     assert_refused (MINIMAL "[schedule]\nfull-every = x\n", "full-every");
     assert_refused (MINIMAL "[schedule]\nbackup-hour = 24\n", "backup-hour");
+    assert_refused (MINIMAL "[schedule]\nfull-every = daily\n", "one of h, d, w, m, y");
+    assert_refused (MINIMAL "[schedule]\nbackup-hour = -1\n", "backup-hour");
     assert_refused (MINIMAL "[schedule]\ntime-zone = cet\n", "time-zone");
+    assert_refused (MINIMAL "[schedule]\nbackup-hour-zone = utc\n", "backup-hour-zone");
+    assert_refused (MINIMAL "[backup]\ncompression = maybe\n", "yes, no or keep");
     assert_refused (MINIMAL "[backup]\nmethod = copy\n", "method");
     assert_refused (MINIMAL "[backup]\nmark-prefix = NINECHARS\n", "mark-prefix");
     assert_refused (MINIMAL "[backup]\npath = backup\n", "path");
@@ -162,6 +166,60 @@ a_wrong_value_is_refused_with_its_section_and_key (void **state)
     assert_refused (MINIMAL "publish-as = D:\\Backup\n", "publish-as");
     assert_refused (MINIMAL "[agent sql01]\naddress = tcp://x:1\nserver-key = " KEY "\n",
                     "stands already");
+}
+
+static void
+the_schedule_of_the_job_is_said_in_its_letters_and_clocks (void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bm_frequency_t every;
+        int hour;
+        bm_zone_t zone, hour_zone;
+    } cases[] = {
+        {"full-every = W\nbackup-hour = 0\n", BM_EVERY_WEEK, 0, BM_ZONE_UTC, BM_ZONE_UTC},
+        {"full-every = h\nbackup-hour = 23\n", BM_EVERY_HOUR, 23, BM_ZONE_UTC, BM_ZONE_UTC},
+        {"full-every = m\ntime-zone = local\n", BM_EVERY_MONTH, -1, BM_ZONE_LOCAL, BM_ZONE_LOCAL},
+        {"full-every = y\nbackup-hour = any\n", BM_EVERY_YEAR, -1, BM_ZONE_UTC, BM_ZONE_UTC},
+        /*  BizTalk's own: UTC days, the hour by the local clock */
+        {"backup-hour-zone = local\n", BM_EVERY_DAY, -1, BM_ZONE_UTC, BM_ZONE_LOCAL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text = bm_format ("%s[schedule]\n%s", MINIMAL, cases[i].text);
+        bm_error_t error = {0};
+        bm_settings_t *s = bm_settings_parse ("b.ini", text, &error);
+        assert_non_null (s);
+        assert_int_equal (s->full_every, cases[i].every);
+        assert_int_equal (s->backup_hour, cases[i].hour);
+        assert_int_equal (s->time_zone, cases[i].zone);
+        assert_int_equal (s->backup_hour_zone, cases[i].hour_zone);
+        bm_settings_destroy (&s);
+        free (text);
+    }
+}
+
+static void
+compression_is_written_or_left_as_the_group_has_it (void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bm_compression_t compression;
+    } cases[] = {{"yes", BM_COMPRESSION_YES},
+                 {"1", BM_COMPRESSION_YES},
+                 {"no", BM_COMPRESSION_NO},
+                 {"false", BM_COMPRESSION_NO},
+                 {"keep", BM_COMPRESSION_KEEP}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text = bm_format ("%s[backup]\ncompression = %s\n", MINIMAL, cases[i].text);
+        bm_error_t error = {0};
+        bm_settings_t *s = bm_settings_parse ("b.ini", text, &error);
+        assert_non_null (s);
+        assert_int_equal (s->compression, cases[i].compression);
+        bm_settings_destroy (&s);
+        free (text);
+    }
 }
 
 static void
@@ -303,6 +361,8 @@ main (void)
         cmocka_unit_test (the_annotated_file_is_what_is_read),
         cmocka_unit_test (a_wrong_value_is_refused_with_its_section_and_key),
         cmocka_unit_test (the_old_key_for_the_history_is_refused_with_what_to_write_instead),
+        cmocka_unit_test (the_schedule_of_the_job_is_said_in_its_letters_and_clocks),
+        cmocka_unit_test (compression_is_written_or_left_as_the_group_has_it),
         cmocka_unit_test (a_lease_must_hold_the_deadlines_inside_it),
         cmocka_unit_test (as_many_agents_as_the_limit_are_read_and_one_more_is_not),
         cmocka_unit_test (a_path_is_published_by_its_longest_folder),
