@@ -3,9 +3,10 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /*  A run every 15 minutes is the usual schedule; one that is thrice as late as usual has not come. */
-enum { LOOKED_AT = 10, LATE_TIMES = 3 };
+enum { READ = 50, LOOKED_AT = 10, LATE_TIMES = 3 };
 static const int64_t MINUTE_US = 60000000, AT_LEAST_US = 30 * 60000000LL,
                      UNKNOWN_US = 24 * 3600 * 1000000LL;
 
@@ -14,6 +15,20 @@ s_ascending (const void *a, const void *b)
 {
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
     return (x > y) - (x < y);
+}
+
+/*  Only those that take backups tell what the group was like. Returns how many there are now. */
+static size_t
+s_leave_backups (bm_run_row_t *runs, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count && kept < LOOKED_AT; i++)
+        if (strcmp (runs[i].command, "clean") != 0) {
+            bm_run_row_t other = runs[kept];
+            runs[kept++] = runs[i];
+            runs[i] = other;
+        }
+    return kept;
 }
 
 /*  The median of the last gaps: one long night does not change it. */
@@ -34,10 +49,11 @@ bm_freshness_read (bm_catalogue_t *catalogue, int64_t now_us, bm_freshness_t *fr
                    bm_error_t *error)
 {
     bm_run_row_t *runs = NULL;
-    size_t count = 0;
+    size_t all = 0;
     *freshness = (bm_freshness_t){.last_run_us = -1, .usual_us = -1, .stale = true};
-    bm_status_t status = bm_catalogue_runs (catalogue, LOOKED_AT, &runs, &count, error);
-    if (!status && count) {
+    bm_status_t status = bm_catalogue_runs (catalogue, READ, &runs, &all, error);
+    size_t count = status ? 0 : s_leave_backups (runs, all);
+    if (count) {
         int64_t allowed_us = UNKNOWN_US;
         freshness->last_run_us = runs[0].started_us;
         freshness->running = !runs[0].status;
@@ -48,7 +64,7 @@ bm_freshness_read (bm_catalogue_t *catalogue, int64_t now_us, bm_freshness_t *fr
             allowed_us = AT_LEAST_US;
         freshness->stale = now_us - freshness->last_run_us > allowed_us;
     }
-    bm_run_rows_destroy (&runs, count);
+    bm_run_rows_destroy (&runs, all);
     return status;
 }
 
