@@ -6,8 +6,9 @@
 typedef struct {
     const char *state, *recovery, *read_only, *access, *standby, *last_log;
     const char *set_mark, *tracking, *block, *bodies, *program;
-    int64_t full_bytes, prepared;
+    int64_t full_bytes, prepared, log_bytes;
     bool hidden_status;
+    const char *server, *name; /* NULL = it does not say, OrdersDb */
 } s_facts_t;
 
 static const s_facts_t s_sound = {.state = "ONLINE",
@@ -26,23 +27,22 @@ s_answer_list (fake_session_t *session, const s_facts_t *it, bool with_status)
         fake_rows (
             session,
             "name,state_desc,recovery_model_desc,is_read_only,user_access_desc,is_in_standby", 1,
-            (const char *[]){"OrdersDb", it->state, it->recovery, it->read_only, it->access,
-                             it->standby});
+            (const char *[]){it->name ? it->name : "OrdersDb", it->state, it->recovery,
+                             it->read_only, it->access, it->standby});
     else
         fake_rows (
             session,
             "name,state_desc,recovery_model_desc,is_read_only,user_access_desc,is_in_standby,"
             "last_log_backup_lsn,recovery_fork,family",
             1,
-            (const char *[]){"OrdersDb", it->state, it->recovery, it->read_only, it->access,
-                             it->standby, it->last_log, "6F9619FF-8B86-D011-B42D-00C04FC964FF",
-                             "F"});
+            (const char *[]){it->name ? it->name : "OrdersDb", it->state, it->recovery,
+                             it->read_only, it->access, it->standby, it->last_log,
+                             "6F9619FF-8B86-D011-B42D-00C04FC964FF", "F"});
 }
 
 static bool
 s_script (fake_session_t *session, const char *text, const sh_rpc_t *rpc, sh_run_t *run)
 {
-    (void)rpc;
     const s_facts_t *it = ((sql_place_t *)session->fake->argument)->argument;
     char bytes[24];
     *run = SH_RUN_DONE;
@@ -63,22 +63,33 @@ s_script (fake_session_t *session, const char *text, const sh_rpc_t *rpc, sh_run
             1, (const char *[]){it->set_mark, "6", "7", "8", it->tracking, it->block, it->bodies});
         fake_one (session, "compression", 1);
     } else if (strstr (text, "msdb.dbo.backupset")) {
-        snprintf (bytes, sizeof bytes, "%lld", (long long)it->full_bytes);
-        fake_rows (session, "backup_size,compressed_backup_size,fork", it->full_bytes ? 1 : 0,
+        bool log = strcmp (fake_parameter (rpc, "@type"), "L") == 0;
+        int64_t size = log ? it->log_bytes : it->full_bytes;
+        snprintf (bytes, sizeof bytes, "%lld", (long long)size);
+        fake_rows (session, "backup_size,compressed_backup_size,fork", size ? 1 : 0,
                    (const char *[]){bytes, NULL, "F"});
-    } else
+    } else if (strstr (text, "bm_real_name") && it->server)
+        fake_rows (session, "bm_real_name", 1, (const char *[]){it->server});
+    else
         return false;
     return true;
 }
 
 static char s_folder[64];
 
+/*  What most tests leave out. */
+static struct {
+    const char *instance;
+    bm_claims_t *claims;
+    Btsmark__Method method;
+} s_more;
+
 static Btsmark__Vote *
 s_prepare (sql_place_t *place, const s_facts_t *facts, Btsmark__SetType type, const char *name,
            const char *path)
 {
     char *allowed[] = {s_folder};
-    bm_instance_config_t instance = {.name = "SQL01",
+    bm_instance_config_t instance = {.name = s_more.instance ? s_more.instance : "SQL01",
                                      .backup_path = s_folder,
                                      .allowed_paths = allowed,
                                      .allowed_count = 1,
@@ -91,11 +102,16 @@ s_prepare (sql_place_t *place, const s_facts_t *facts, Btsmark__SetType type, co
     order.databases = targets;
     order.n_databases = 1;
     order.will_mark = true;
+    order.method = s_more.method;
     static s_facts_t copy; /* the script reads it until the session ends */
     copy = *facts;
     place->argument = &copy;
     place->fake->script = s_script;
-    bm_prepare_t prepare = {.instance = &instance, .start_id = 0xABCD, .sql = place->sql};
+    bm_prepare_t prepare = {.instance = &instance,
+                            .start_id = 0xABCD,
+                            .sql = place->sql,
+                            .claims = s_more.claims,
+                            .run = 17};
     return bm_prepare_run (&prepare, &order);
 }
 
@@ -203,6 +219,78 @@ a_full_needs_room (void **state)
     s_expect (*state, facts, 0, NULL); /* a log does not */
 }
 
+/*  Not even a log that is too large is left out: it would only grow. */
+static void
+a_log_without_room_is_warned_about_and_tried (void **state)
+{
+    s_facts_t facts = s_sound;
+    facts.log_bytes = INT64_C (1) << 60;
+    Btsmark__Vote *vote = s_prepare (*state, &facts, BTSMARK__SET_TYPE__LOG, "OrdersDb", "");
+    assert_true (vote->ready);
+    assert_int_equal (vote->databases[0]->n_warnings, 1);
+    assert_string_equal (vote->databases[0]->warnings[0]->topic, "space");
+    assert_int_equal (vote->databases[0]->last_log_bytes, facts.log_bytes);
+    btsmark__vote__free_unpacked (vote, NULL);
+}
+
+/*  Two instances of a cluster whose names are one in their first 30 characters, one folder, one database name. */
+static void
+two_instances_that_would_write_one_file_are_noticed (void **state)
+{
+    s_facts_t facts = s_sound;
+    static const struct {
+        const char *instance, *server;
+        Btsmark__Method method;
+        bool ready;
+    } steps[] = {{"A", "CLUSTER-NAME-OF-THIRTY-LETTERS\\A", BTSMARK__METHOD__PROCEDURE, true},
+                 {"C", "CLUSTER-NAME-OF-THIRTY-LETTER\\C", BTSMARK__METHOD__PROCEDURE, true},
+                 {"B", "CLUSTER-NAME-OF-THIRTY-LETTERS\\B", BTSMARK__METHOD__NATIVE, true},
+                 {"B", "CLUSTER-NAME-OF-THIRTY-LETTERS\\B", BTSMARK__METHOD__PROCEDURE, false},
+                 {"B", NULL, BTSMARK__METHOD__PROCEDURE, true}}; /* it does not say: not judged */
+    s_more.claims = bm_claims_new ();
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        facts.server = steps[i].server;
+        s_more.instance = steps[i].instance;
+        s_more.method = steps[i].method;
+        Btsmark__Vote *vote = s_prepare (*state, &facts, BTSMARK__SET_TYPE__LOG, "OrdersDb", "");
+        if (vote->ready != steps[i].ready)
+            fail_msg ("step %zu", i);
+        if (!vote->ready) {
+            assert_string_equal (vote->databases[0]->reasons[0]->topic, "duplicate");
+            assert_non_null (strstr (vote->databases[0]->reasons[0]->text, "of B and of A"));
+        }
+        btsmark__vote__free_unpacked (vote, NULL);
+    }
+    bm_claims_destroy (&s_more.claims);
+    memset (&s_more, 0, sizeof s_more);
+}
+
+/*  BizTalk's procedures put the name into the file's name as it is; ours is fit for a file. */
+static void
+a_name_that_no_file_can_have_needs_method_native (void **state)
+{
+    s_facts_t facts = s_sound;
+    static const struct {
+        const char *name;
+        bool fits;
+    } names[] = {{"a/b", false},       {"a\\b", false}, {"a:b", false},
+                 {"a*b", false},       {"a]b", true},   {"'; DROP TABLE x --", true},
+                 {"K\xC3\xB6ln", true}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        facts.name = names[i].name;
+        for (int native = 0; native < 2; native++) {
+            s_more.method = native ? BTSMARK__METHOD__NATIVE : BTSMARK__METHOD__PROCEDURE;
+            Btsmark__Vote *vote =
+                s_prepare (*state, &facts, BTSMARK__SET_TYPE__LOG, names[i].name, "");
+            if (vote->ready != (native || names[i].fits))
+                fail_msg ("%s: %s", names[i].name,
+                          vote->ready ? "ready" : vote->databases[0]->reasons[0]->text);
+            btsmark__vote__free_unpacked (vote, NULL);
+        }
+    }
+    memset (&s_more, 0, sizeof s_more);
+}
+
 static void
 an_unknown_database_is_a_reason (void **state)
 {
@@ -274,17 +362,21 @@ main (void)
     snprintf (s_folder, sizeof s_folder, "/tmp/btsmark-prepare-XXXXXX");
     if (!mkdtemp (s_folder))
         return 1;
-    const struct CMUnitTest tests[] = {SQL_TEST (a_sound_database_is_ready_with_all_its_facts),
-                                       SQL_TEST (every_reason_is_named_and_not_only_the_first),
-                                       SQL_TEST (an_offline_database_is_not_looked_into),
-                                       SQL_TEST (bulk_logged_is_a_warning),
-                                       SQL_TEST (a_tracking_database_needs_its_fence),
-                                       SQL_TEST (without_the_view_msdb_tells_of_the_full),
-                                       SQL_TEST (a_full_needs_room),
-                                       SQL_TEST (an_unknown_database_is_a_reason),
-                                       SQL_TEST (paths_come_from_our_own_configuration_only),
-                                       SQL_TEST (leftovers_and_old_prepared_transactions_are_named),
-                                       cmocka_unit_test (an_instance_that_cannot_be_asked_says_so)};
+    const struct CMUnitTest tests[] = {
+        SQL_TEST (a_sound_database_is_ready_with_all_its_facts),
+        SQL_TEST (every_reason_is_named_and_not_only_the_first),
+        SQL_TEST (an_offline_database_is_not_looked_into),
+        SQL_TEST (bulk_logged_is_a_warning),
+        SQL_TEST (a_tracking_database_needs_its_fence),
+        SQL_TEST (without_the_view_msdb_tells_of_the_full),
+        SQL_TEST (a_full_needs_room),
+        SQL_TEST (a_log_without_room_is_warned_about_and_tried),
+        SQL_TEST (two_instances_that_would_write_one_file_are_noticed),
+        SQL_TEST (a_name_that_no_file_can_have_needs_method_native),
+        SQL_TEST (an_unknown_database_is_a_reason),
+        SQL_TEST (paths_come_from_our_own_configuration_only),
+        SQL_TEST (leftovers_and_old_prepared_transactions_are_named),
+        cmocka_unit_test (an_instance_that_cannot_be_asked_says_so)};
     int failed = sql_main (tests, sizeof tests / sizeof *tests);
     rmdir (s_folder);
     return failed;
