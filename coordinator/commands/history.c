@@ -5,7 +5,7 @@
 #include "common/clock.h"
 #include "common/names.h"
 #include "coordinator/commands/command.h"
-#include "coordinator/shell/catalogue.h"
+#include "coordinator/shell/catalogue_retention.h"
 #include "coordinator/shell/due.h"
 #include "coordinator/shell/history.h"
 #include "coordinator/shell/progress.h"
@@ -29,6 +29,8 @@ typedef struct state {
     size_t known_count;
     entry_t *entries;
     size_t count;
+    bm_retained_row_t *retained;
+    size_t retained_count;
     char *warning; /* why one of the two is missing */
 } state_t;
 
@@ -111,6 +113,9 @@ s_open (state_t *self, const bm_options_t *options, bm_error_t *error)
     if (self->catalogue && bm_catalogue_sets (self->catalogue, limit, &self->known,
                                               &self->known_count, &other) != BM_OK)
         s_warn (self, "the catalogue cannot be read; sizes and outcomes are missing", &other);
+    if (self->catalogue && bm_catalogue_retained (self->catalogue, &self->retained,
+                                                  &self->retained_count, &other) != BM_OK)
+        s_warn (self, "which sets are retained cannot be read", &other);
     if (!self->management && self->catalogue) {
         s_warn (self, "adm_BackupHistory cannot be read; this is the catalogue alone", error);
         *error = (bm_error_t){0};
@@ -165,6 +170,7 @@ s_close (state_t *self)
         bm_backups_clear (&self->entries[i].backups);
     }
     free (self->entries);
+    bm_retained_rows_destroy (&self->retained, self->retained_count);
     free (self->warning);
     bm_history_sets_destroy (&self->sets, self->set_count);
     bm_set_rows_destroy (&self->known, self->known_count);
@@ -215,6 +221,31 @@ s_print_locations (const entry_t *entry)
     }
 }
 
+static const bm_retained_row_t *
+s_retained (const state_t *self, const entry_t *entry)
+{
+    for (size_t i = 0; i < self->retained_count; i++)
+        if (self->retained[i].set_id == s_id (entry) &&
+            (self->retained[i].until_us < 0 || self->retained[i].until_us > bm_clock_utc_us ()))
+            return &self->retained[i];
+    return NULL;
+}
+
+/*  What retention did, or is kept from doing. */
+static void
+s_print_retention (const state_t *self, const entry_t *entry)
+{
+    const bm_retained_row_t *retained = s_retained (self, entry);
+    char time[BM_CLOCK_TEXT_BYTES];
+    if (retained)
+        printf ("        retained%s%.10s: %s\n", retained->until_us < 0 ? "" : " until ",
+                retained->until_us < 0 ? "" : bm_clock_rfc3339 (retained->until_us, time),
+                retained->reason);
+    if (entry->row && entry->row->cleaned_us >= 0)
+        printf ("        files deleted by retention %s\n",
+                bm_clock_rfc3339 (entry->row->cleaned_us, time));
+}
+
 static const char *
 s_mark (const entry_t *entry)
 {
@@ -258,6 +289,7 @@ s_print (const state_t *self, const bm_options_t *options)
                 time ? time : "", width, s_mark (entry), outcome ? outcome : "-",
                 s_complete (entry) ? "yes" : "NO", databases,
                 bm_progress_bytes (s_bytes (entry), bytes));
+        s_print_retention (self, entry);
         if (bm_option_given (options, "files"))
             s_print_files (entry);
         else if (i == 0)
@@ -303,6 +335,15 @@ s_json_files (const entry_t *entry)
 }
 
 static json_t *
+s_json_cleaned (const entry_t *entry)
+{
+    char text[BM_CLOCK_TEXT_BYTES];
+    return entry->row && entry->row->cleaned_us >= 0
+               ? json_string (bm_clock_rfc3339 (entry->row->cleaned_us, text))
+               : json_null ();
+}
+
+static json_t *
 s_json (const state_t *self)
 {
     json_t *sets = json_array (), *warnings = json_array ();
@@ -311,7 +352,7 @@ s_json (const state_t *self)
         int64_t bytes = s_bytes (entry);
         json_array_append_new (
             sets,
-            json_pack ("{s:I, s:s, s:o, s:o, s:o, s:b, s:I, s:o, s:o, s:o}", "set_id",
+            json_pack ("{s:I, s:s, s:o, s:o, s:o, s:b, s:I, s:o, s:o, s:o, s:b, s:o}", "set_id",
                        (json_int_t)s_id (entry), "type",
                        bm_set_type_name (entry->set ? entry->set->type : entry->row->type), "time",
                        s_time (self, entry), "mark",
@@ -321,7 +362,8 @@ s_json (const state_t *self)
                        "group_databases",
                        entry->row ? json_integer ((json_int_t)entry->row->databases) : json_null (),
                        "bytes", bytes >= 0 ? json_integer ((json_int_t)bytes) : json_null (),
-                       "files", s_json_files (entry)));
+                       "files", s_json_files (entry), "retained", s_retained (self, entry) != NULL,
+                       "cleaned", s_json_cleaned (entry)));
     }
     if (self->warning)
         json_array_append_new (warnings, json_string (self->warning));
@@ -357,9 +399,9 @@ const bm_command_t bm_command_history = {
     "with what\n"
     "the catalogue knows (what became of the mark, sizes, how many databases the group had).\n"
     "\n"
-    "A log set that is complete and whose mark is clean or unchecked is a point that the whole "
-    "group can be\n"
-    "restored to. If one of the two sources cannot be read the other is shown, with a warning.\n"
+    "Which of the marks the whole group can be restored to is told by `btsmark marks`. If one of "
+    "the two\n"
+    "sources cannot be read the other is shown, with a warning.\n"
     "\n"
     "Examples:\n"
     "  btsmark history                     the newest 20 sets, and where the newest one's files "

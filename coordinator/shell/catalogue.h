@@ -88,6 +88,7 @@ typedef struct bm_set_row {
     size_t databases; /* of the group when it began */
     size_t backups;   /* taken */
     int64_t began_us, ended_us, window_us, fence_ms;
+    int64_t cleaned_us; /* when retention deleted its first file */
 } bm_set_row_t;
 
 /*  The set id was taken: the set, and the databases that it must hold. */

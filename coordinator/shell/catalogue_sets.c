@@ -221,7 +221,7 @@ bm_catalogue_set_close (bm_catalogue_t *self, int64_t set_id, const char *reason
     "databases, "                                                                                  \
     "(SELECT count(*) FROM (SELECT DISTINCT server, database FROM backups b WHERE b.set_id = "     \
     "sets.set_id)), began_us, coalesce (ended_us, -1), coalesce (window_us, -1), "                 \
-    "coalesce (fence_ms, -1) FROM sets "
+    "coalesce (fence_ms, -1), coalesce (cleaned_us, -1) FROM sets "
 
 static void
 s_set_row (sqlite3_stmt *s, bm_set_row_t *row)
@@ -242,6 +242,7 @@ s_set_row (sqlite3_stmt *s, bm_set_row_t *row)
     row->ended_us = sqlite3_column_int64 (s, 12);
     row->window_us = sqlite3_column_int64 (s, 13);
     row->fence_ms = sqlite3_column_int64 (s, 14);
+    row->cleaned_us = sqlite3_column_int64 (s, 15);
 }
 
 bm_status_t
