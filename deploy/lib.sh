@@ -31,9 +31,9 @@ build_when_missing() {
 
 # T-SQL from standard input at an instance of the sandbox: the password goes through standard input, so that no process
 # list shows it (tsql asks on the terminal unless it has none: setsid).
-#   tsql_at HOST:PORT PASSWORD_FILE < batches separated by GO
+#   tsql_at HOST:PORT PASSWORD_FILE [LOGIN] < batches separated by GO
 tsql_at() {
-    local address=$1 password_file=$2
+    local address=$1 password_file=$2 user=${3:-sa}
     { cat "$password_file"; cat; printf '\nGO\nexit\n'; } |
-        setsid -w tsql -H "${address%:*}" -p "${address##*:}" -U sa -o q 2>&1
+        setsid -w tsql -H "${address%:*}" -p "${address##*:}" -U "$user" -o q 2>&1
 }

@@ -2,6 +2,7 @@
 # A BizTalk group to play with, on this machine only: stand-ins for SQL Server, agents, keys and configuration in one folder.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/servers.sh"
 
 usage() {
     cat <<'END'
@@ -9,17 +10,19 @@ usage: deploy/sandbox.sh start DIR [--hosts N] [--databases N] [--boxes-apart] [
        deploy/sandbox.sh status DIR      a line per process; exit 0 only if all run
        deploy/sandbox.sh stop DIR        ends what start began, keeps the data
        deploy/sandbox.sh shell DIR       a shell with PATH and the configuration set
+       deploy/sandbox.sh drop DIR        stops, and drops what start made on SQL Servers that were given
 
 start makes DIR (or goes on with a stopped one): N instances (3) of the stand-in for SQL Server with N databases (8) in all,
 an agent per host (the first serves two instances), keys, and DIR/btsmark.ini. --workload also runs BizTalk-like work, which
 routes messages between two instances by distributed transaction: --route N prepares and commits of branches a second (4), 0
 for none. --boxes-apart puts the second MessageBox on the last host.
+With BTSMARK_SQLSERVER_HOSTS the group is made on test SQL Servers of yours instead of on stand-ins: see deploy/servers.sh.
 END
 }
 
 command=${1:-}
 case $command in
-    start | status | stop | shell) ;;
+    start | status | stop | shell | drop) ;;
     -h | --help | help) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
 esac
@@ -31,6 +34,8 @@ databases=8
 workload=no
 boxes=${BTSMARK_SANDBOX_BOXES:-together}
 route=${BTSMARK_ROUTE_RATE:-4}
+login=${BTSMARK_SQLSERVER_LOGIN:-sa}
+[ -n "${BTSMARK_SQLSERVER_HOSTS:-}" ] || login=sa
 sized=no
 while [ $# -gt 0 ]; do
     case $1 in
@@ -118,6 +123,17 @@ end_all() {
 
 # ---- the group ----------------------------------------------------------------------------------------------------------
 
+# What the instances are called, in order: SQL01, SQL02, ... or what the given servers call themselves.
+names=()
+name_instances() {
+    local number
+    if given; then
+        mapfile -t names < <(cut -f 1 "$dir/servers")
+    else
+        for ((number = 1; number <= hosts; number++)); do names+=("$(printf 'SQL%02d' $number)"); done
+    fi
+}
+
 # "instance database" per line: BizTalk's usual spread over three hosts, custom databases over all.
 layout() {
     local -a known=(BizTalkMgmtDb SSODB BizTalkRuleEngineDb BizTalkMsgBoxDb BizTalkMsgBoxDb2 BizTalkDTADb BAMPrimaryImport OrdersDb)
@@ -128,9 +144,9 @@ layout() {
         if [ $i -lt 8 ]; then
             host=$((home[i] <= hosts ? home[i] : hosts))
             [ "$hosts" -le 3 ] || [ $i -ne 7 ] || host=4
-            printf 'SQL%02d %s\n' "$host" "${known[i]}"
+            printf '%s %s\n' "${names[host - 1]}" "${known[i]}"
         else
-            printf 'SQL%02d Custom%d\n' $((i % hosts + 1)) $((i + 1))
+            printf '%s Custom%d\n' "${names[i % hosts]}" $((i + 1))
         fi
     done
 }
@@ -164,7 +180,7 @@ start_instance() {
 
 # The group's databases from the same scripts that make one on a real SQL Server.
 make_databases() {
-    local name=$1 address=$2 sql=$top/deploy/sql/group database log=$dir/log/setup-$1.log
+    local name=$1 address=$2 sql=$top/deploy/sql/group database log=$dir/log/setup-${1//\\/_}.log
     {
         while read -r _ database; do
             printf 'CREATE DATABASE [%s]\nGO\nALTER DATABASE [%s] SET RECOVERY FULL\nGO\n' "$database" "$database"
@@ -183,8 +199,8 @@ make_databases() {
                     ;;
             esac
             printf '\nGO\n'
-        done < <(layout | grep "^$name ")
-    } | tsql_at "$address" "$dir/sa.password" >"$log" || true
+        done < <(layout | name=$name awk '$1 == ENVIRON["name"]')
+    } | tsql_at "$address" "$dir/sa.password" "$login" >"$log" || true
     if grep -E 'Msg [0-9]+ \(severity (1[1-9]|2[0-9])' -A 2 "$log" >&2; then
         fail "the databases of $name could not be made: $log"
     fi
@@ -228,10 +244,30 @@ name_or_null() {
 
 # ---- agents and configuration ----------------------------------------------------------------------------------------------
 
-# The first agent serves the first two instances, every other one its own.
+# The first agent serves the first two instances, every other one its own. Agents are SQL01, SQL02, ... by the first instance
+# that they serve.
 agent_of() {
-    local number=$((10#${1#SQL}))
-    if [ $number -le 2 ]; then echo SQL01; else echo "$1"; fi
+    local number
+    for ((number = 1; number <= ${#names[@]}; number++)); do
+        [ "${names[number - 1]}" != "$1" ] || printf 'SQL%02d' $((number <= 2 ? 1 : number))
+    done
+}
+
+# How the agents and the coordinator get at an instance, and where its backups go.
+access_keys() {
+    local authority=keys/ca.pem
+    ! given || authority=$(cat "$dir/ca")
+    printf 'encrypt = required\nca-file = %s\nlogin = %s\npassword-file = sa.password\n' "$authority" "$login"
+}
+
+path_keys() {
+    local name=$1 path=$dir/backup/$1
+    if given; then
+        path=$(name=$name awk -F'\t' '$1 == ENVIRON["name"] { print $3 }' "$dir/servers")
+        printf 'files = %s\n' "$(cat "$dir/files")"
+        [ "$(cat "$dir/files")" = local ] || printf 'manifest-path = %s\n' "$dir/backup/${name//\\/_}"
+    fi
+    printf 'backup-path = %s\nallowed-paths = %s\n' "$path" "$path"
 }
 
 write_agent_ini() {
@@ -253,13 +289,9 @@ END
 
 [instance $name]
 server = $address
-encrypt = required
-ca-file = keys/ca.pem
-login = sa
-password-file = sa.password
+$(access_keys)
 aliases = "$(alias_of "$name")"
-backup-path = $dir/backup/$name
-allowed-paths = $dir/backup/$name
+$(path_keys "$name")
 END
         done <"$dir/hosts"
     } >"$dir/agent-$agent.ini"
@@ -272,10 +304,7 @@ write_btsmark_ini() {
 [group]
 name = BizTalk Group
 management-server = $(awk -F'\t' 'NR == 1 { print $2 }' "$dir/hosts")
-encrypt = required
-ca-file = keys/ca.pem
-login = sa
-password-file = sa.password
+$(access_keys)
 
 [coordinator]
 key-file = keys/coordinator
@@ -292,7 +321,7 @@ END
     } >"$dir/btsmark.ini"
 }
 
-agents() { awk -F'\t' '!seen[$3]++ { print $1 "\t" $3 }' "$dir/hosts"; }
+agents() { awk -F'\t' '!seen[$3]++ { printf "SQL%02d\t%s\n", NR, $3 }' "$dir/hosts"; }
 
 start_agents() {
     local agent address
@@ -304,10 +333,14 @@ start_agents() {
 
 start_workload() {
     local -a servers=()
-    local name address
+    local name address authority=$dir/keys/ca.pem
+    if given; then
+        authority=$(cat "$dir/ca")
+        route=0 # branches of distributed transactions without MSDTC are the stand-in's alone
+    fi
     while IFS=$'\t' read -r name address _; do servers+=(--instance "$name=$address"); done <"$dir/hosts"
-    spawn workload "$build/btsmark-workload" run "${servers[@]}" --login sa --password-file "$dir/sa.password" \
-        --ca-file "$dir/keys/ca.pem" --ledger "$dir/log/workload.ledger" --rate "${BTSMARK_WORKLOAD_RATE:-20}" \
+    spawn workload "$build/btsmark-workload" run "${servers[@]}" --login "$login" --password-file "$dir/sa.password" \
+        --ca-file "$authority" --ledger "$dir/log/workload.ledger" --rate "${BTSMARK_WORKLOAD_RATE:-20}" \
         --route "$route" || fail "the workload did not start: $dir/log/workload.log"
 }
 
@@ -320,21 +353,38 @@ free_port() {
     done
 }
 
+# An instance to work with: a stand-in that is started, or a server that was given. Its address is left in $ready.
+have_instance() {
+    local name=$1
+    mkdir -p "$dir/backup/${name//\\/_}"
+    if given; then
+        ready=$(name=$name awk -F'\t' '$1 == ENVIRON["name"] { print $2 }' "$dir/servers")
+        refuse_existing "$name" "$ready"
+        note_made "$name"
+        return
+    fi
+    mkdir -p "$dir/data/$name"
+    make_certificate "$name"
+    start_instance "$name" 127.0.0.1:0
+}
+
 make_new() {
-    local number name agent
+    local name agent
     mkdir -p "$dir"/{backup,data,keys,log,run}
     chmod 700 "$dir" "$dir/keys"
-    (umask 077 && od -An -N12 -tx1 /dev/urandom | tr -d ' \n' | sed 's/^/Sb!/; s/$/\n/' >"$dir/sa.password")
+    if [ -n "${BTSMARK_SQLSERVER_HOSTS:-}" ]; then
+        note_servers
+    else
+        (umask 077 && od -An -N12 -tx1 /dev/urandom | tr -d ' \n' | sed 's/^/Sb!/; s/$/\n/' >"$dir/sa.password")
+        make_authority
+    fi
+    name_instances
     "$build/btsmark" keygen "$dir/keys/coordinator" >/dev/null
     key_text coordinator
-    make_authority
-    for ((number = 1; number <= hosts; number++)); do
-        name=$(printf 'SQL%02d' $number)
-        mkdir -p "$dir/backup/$name" "$dir/data/$name"
-        make_certificate "$name"
-        start_instance "$name" 127.0.0.1:0
+    for name in "${names[@]}"; do
+        have_instance "$name"
         agent=$(agent_of "$name")
-        if [ "$agent" = "$name" ]; then
+        if [ ! -e "$dir/keys/agent-$agent.public" ]; then
             port=$(free_port)
             "$build/btsmark" keygen "$dir/keys/agent-$agent" >/dev/null
             key_text "agent-$agent"
@@ -359,7 +409,7 @@ key_text() {
 go_on() {
     local name address
     while IFS=$'\t' read -r name address _; do
-        runs "sqlhost-$name" || start_instance "$name" "$address"
+        given || runs "sqlhost-$name" || start_instance "$name" "$address"
     done <"$dir/hosts"
     while IFS=$'\t' read -r name address; do
         runs "agent-$name" || spawn "agent-$name" "$build/btsmark-agent" -c "$dir/agent-$name.ini" ||
@@ -374,12 +424,13 @@ case $command in
         build_when_missing
         mkdir -p "$dir"
         dir=$(cd "$dir" && pwd)
+        ! given || login=$(cat "$dir/login")
         if [ -f "$dir/hosts" ] && [ -f "$dir/btsmark.ini" ]; then
             [ $sized = no ] || say "sandbox.sh: this sandbox goes on as it was made; --hosts and --databases are for a new one" >&2
             go_on
         else
             [ -z "$(ls -A "$dir")" ] || fail "$dir is not empty and is no whole sandbox; name another folder, or empty it"
-            trap end_all EXIT # a start that fails, or is interrupted, leaves nothing running
+            trap 'end_all; drop_made' EXIT # a start that fails, or is interrupted, leaves nothing behind
             make_new
         fi
         [ $workload = no ] || runs workload || start_workload
@@ -397,7 +448,7 @@ case $command in
         while read -r name; do
             if runs "$name"; then state="running (process $(cat "$dir/run/$name.pid"))"; else state=stopped; code=1; fi
             printf '%-20s %s\n' "$name" "$state"
-        done < <(awk -F'\t' '{ print "sqlhost-" $1 }' "$dir/hosts"; agents | awk -F'\t' '{ print "agent-" $1 }'
+        done < <(given || awk -F'\t' '{ print "sqlhost-" $1 }' "$dir/hosts"; agents | awk -F'\t' '{ print "agent-" $1 }'
             [ ! -e "$dir/run/workload.pid" ] || echo workload)
         exit $code
         ;;
@@ -405,6 +456,13 @@ case $command in
         dir=$(cd "$dir" 2>/dev/null && pwd) || exit 0
         [ -d "$dir/run" ] || exit 0
         end_all
+        ;;
+    drop)
+        dir=$(cd "$dir" 2>/dev/null && pwd) || exit 0
+        [ -d "$dir/run" ] || exit 0
+        end_all
+        ! given || login=$(cat "$dir/login")
+        drop_made
         ;;
     shell)
         cd "$dir" 2>/dev/null || fail "$dir does not exist"
