@@ -258,8 +258,8 @@ s_handshake (s_probe_t *self)
             return self->error->status;
         if (result == 1)
             return BM_OK;
-        unsigned char type;
-        size_t size;
+        unsigned char type = 0;
+        size_t size = 0;
         if (s_read_packet (self, &type, &size))
             return self->error->status;
         BIO_write (self->in, self->packet, (int)size);
