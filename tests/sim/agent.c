@@ -181,6 +181,35 @@ s_answer_released (bm_world_t *world, size_t instance, const bm_deed_t *deed)
     s_reply (world, instance, answer, deed->operation_id);
 }
 
+const bm_read_t *
+bm_sim_agent_reads (const bm_world_t *world, bool after)
+{
+    bool swapped = world->config.mutation == BM_MUTATION_SAMPLE_ORDER;
+    return after != swapped ? bm_reads_after : bm_reads_before;
+}
+
+/*  Between the two reads of L1 time passes. */
+static void
+s_sample (bm_world_t *world, size_t instance, const bm_deed_t *deed)
+{
+    bm_when_t second = {
+        .kind = BM_WHEN_SAMPLE, .instance = instance, .number = world->agents[instance].start_id};
+    second.message.operation_id = deed->operation_id;
+    bm_branch_read (world, instance, bm_sim_agent_reads (world, false)[0], &second.message.sample);
+    bm_branch_wake (world, instance, false);
+    bm_world_push (world, &second, bm_branch_pause (world));
+}
+
+void
+bm_sim_agent_sample (bm_world_t *world, const bm_when_t *when)
+{
+    const bm_sim_agent_t *agent = &world->agents[when->instance];
+    bm_message_t answer = {.body = BM_BODY_ANSWER, .sample = when->message.sample};
+    answer.ok = world->weather.samples && agent->server_up;
+    bm_branch_read (world, when->instance, bm_sim_agent_reads (world, false)[1], &answer.sample);
+    s_reply (world, when->instance, answer, when->message.operation_id);
+}
+
 static void
 s_answer (bm_world_t *world, size_t instance, const bm_deed_t *deed)
 {
@@ -192,9 +221,9 @@ s_answer (bm_world_t *world, size_t instance, const bm_deed_t *deed)
                            .sample_ran = world->weather.samples};
     if (deed->kind == BM_DEED_REFUSE)
         answer.body = BM_BODY_REFUSED;
-    if (deed->kind == BM_DEED_SAMPLE)
-        answer.ok = world->weather.samples;
     if (deed->kind == BM_DEED_ANSWER_COMMITTED) {
+        answer.sample = agent->after;
+        bm_branch_read (world, instance, bm_sim_agent_reads (world, true)[1], &answer.sample);
         const bm_sim_session_t *session = &world->sessions[agent->mark_session];
         answer.mark_dropped = world->marks[session->mark].dropped[instance];
     }
@@ -222,6 +251,9 @@ s_do (bm_world_t *world, size_t instance, const bm_deed_t *deed)
         case BM_DEED_COMMIT:
             bm_check_effect (world, instance, deed->operation_id);
             bm_server_commit (world, agent->mark_session);
+            break;
+        case BM_DEED_SAMPLE:
+            s_sample (world, instance, deed);
             break;
         case BM_DEED_PROVE:
             s_prove (world, instance, deed);

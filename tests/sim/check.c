@@ -130,9 +130,13 @@ bm_check_outcome (bm_world_t *world, size_t at, bm_outcome_t outcome)
     mark->judged = true;
     mark->outcome = outcome;
     world->report->outcomes[outcome]++;
+    world->report->straddled +=
+        s_count_in (world, mark, true) == world->instances && bm_branch_straddles (world, mark);
     if (!s_believable (world, mark))
         bm_check_fail (world, "I1: mark %zu is called %s, but is in %zu of %zu instances", at,
                        bm_outcome_name (outcome), s_count_in (world, mark, true), world->instances);
+    else if (outcome == BM_OUTCOME_CLEAN && bm_branch_straddles (world, mark))
+        bm_check_fail (world, "mark %zu is called clean, but a transaction straddles it", at);
     else if (!bm_outcome_retry (outcome)) {
         s_check_fences (world, at, mark);
         world->good_in_calm += world->calm;

@@ -129,6 +129,9 @@ s_begin_round (bm_world_t *world)
     bm_round_config_default (&config, world->instances);
     self->core = bm_round_new (&config, NULL);
     bm_require (self->core);
+    static const char *const names[BM_SIM_INSTANCES] = {"0", "1", "2", "3"};
+    bm_inflight_destroy (&self->inflight);
+    self->inflight = bm_inflight_new (names, world->instances);
     s_feed (world, (bm_event_t){.kind = BM_EVENT_START});
 }
 
@@ -348,6 +351,26 @@ s_release_early (bm_world_t *world, const bm_message_t *message)
     return true;
 }
 
+/*  A sample becomes part of the round's check, as in the driver. */
+static void
+s_sampled (bm_world_t *world, const bm_message_t *message, bool ran, bm_event_t *event)
+{
+    bm_inflight_t *inflight = world->coordinator.inflight;
+    bm_inflight_branch_t branch = {.unit_of_work = ""};
+    bm_inflight_sample_t sample = {.ran = ran,
+                                   .prepares = message->sample.prepares,
+                                   .commits = message->sample.commits,
+                                   .branches = &branch,
+                                   .branch_count = message->sample.listed > 0};
+    if (message->order == BM_ORDER_SAMPLE)
+        bm_inflight_before (inflight, message->instance, &sample);
+    else
+        bm_inflight_after (inflight, message->instance, &sample);
+    event->ok = ran;
+    event->in_flight = world->config.mutation != BM_MUTATION_CHECK_IGNORED &&
+                       bm_inflight_finding (inflight, message->instance).flags != 0;
+}
+
 static void
 s_answered (bm_world_t *world, const bm_message_t *message)
 {
@@ -368,11 +391,14 @@ s_answered (bm_world_t *world, const bm_message_t *message)
                         .mark_dropped = message->mark_dropped,
                         .proof = message->proof};
     if (message->order == BM_ORDER_COMMIT) {
-        event.ok = message->sample_ran;
+        s_sampled (world, message, message->sample_ran && message->commit == BM_COMMITTED_DONE,
+                   &event);
         event.commit = message->commit == BM_COMMITTED_DONE ? BM_COMMIT_DONE : BM_COMMIT_UNKNOWN;
         if (message->commit == BM_COMMITTED_ROLLED_BACK)
             event.commit = BM_COMMIT_ROLLED_BACK;
     }
+    if (message->order == BM_ORDER_SAMPLE && message->body == BM_BODY_ANSWER)
+        s_sampled (world, message, message->ok, &event);
     for (size_t at = 0; at < S_ORDERS; at++)
         if (s_orders[at].order == message->order) {
             event.kind = s_orders[at].answer;
@@ -472,4 +498,5 @@ bm_sim_coordinator_kill (bm_world_t *world)
     self->frozen_until_ms = 0;
     self->timer++;
     bm_round_destroy (&self->core);
+    bm_inflight_destroy (&self->inflight);
 }

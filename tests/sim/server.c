@@ -13,6 +13,8 @@ s_fact (bm_world_t *world, const bm_sim_session_t *session, bm_fact_t fact)
     bm_sim_agent_t *agent = &world->agents[session->instance];
     fact.slot = session->slot;
     int64_t at_ms = world->now_ms + bm_world_between (world, 0, 4);
+    if (fact.kind == BM_FACT_COMMIT_ANSWERED)
+        at_ms += bm_branch_pause (world);
     /*  One session after the other through the agent's pipes: facts do not overtake. */
     if (at_ms < agent->last_fact_ms)
         at_ms = agent->last_fact_ms;
@@ -217,6 +219,11 @@ s_write_mark (bm_world_t *world, const bm_sim_session_t *session)
     mark->in[session->instance] = true;
     mark->dropped[session->instance] = bm_world_chance (world, world->weather.refuse / 2);
     mark->at_ms[session->instance] = world->now_ms;
+    mark->step[session->instance] = ++world->step;
+    /*  L2 begins right after the COMMIT, in the same batch; its second read comes with the answer. */
+    bm_branch_read (world, session->instance, bm_sim_agent_reads (world, true)[0],
+                    &world->agents[session->instance].after);
+    bm_branch_wake (world, session->instance, true);
 }
 
 static void
@@ -274,6 +281,7 @@ void
 bm_server_crash (bm_world_t *world, size_t instance)
 {
     world->agents[instance].server_up = false;
+    world->agents[instance].prepares = world->agents[instance].commits = 0;
     for (size_t at = s_first_live (world); at < world->session_count; at++) {
         bm_sim_session_t *session = &world->sessions[at];
         if (session->instance != instance || session->state == BM_SESSION_OVER)

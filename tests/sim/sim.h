@@ -18,7 +18,9 @@ typedef enum {
     BM_MUTATION_LEASE_IGNORED,            /* nobody ends fences and marks in time */
     BM_MUTATION_LOST_ANSWER_IS_COMMITTED, /* an answer that does not come is taken for yes */
     BM_MUTATION_NO_IDENTITY,              /* an agent vouches for a fence that it took again */
-    BM_MUTATION_ACCEPT_STALE, /* orders for an earlier start or past their expiry are done */
+    BM_MUTATION_ACCEPT_STALE,  /* orders for an earlier start or past their expiry are done */
+    BM_MUTATION_SAMPLE_ORDER,  /* samples read their two views the other way round */
+    BM_MUTATION_CHECK_IGNORED, /* what the in-flight check found is not told to the round */
     BM_MUTATION_COUNT
 } bm_mutation_t;
 
@@ -39,6 +41,7 @@ typedef struct bm_sim_report {
     uint64_t events;
     uint32_t rounds;
     uint32_t faults;
+    uint32_t straddled; /* rounds whose mark, in every database, some transaction straddles */
     uint32_t outcomes[BM_OUTCOME_COUNT];
 } bm_sim_report_t;
 

@@ -19,6 +19,8 @@ static const char *const s_mutations[BM_MUTATION_COUNT] = {
     [BM_MUTATION_LOST_ANSWER_IS_COMMITTED] = "lost-answer-is-committed",
     [BM_MUTATION_NO_IDENTITY] = "no-identity",
     [BM_MUTATION_ACCEPT_STALE] = "accept-stale",
+    [BM_MUTATION_SAMPLE_ORDER] = "sample-order",
+    [BM_MUTATION_CHECK_IGNORED] = "check-ignored",
 };
 
 const char *
@@ -233,7 +235,8 @@ s_calm (bm_world_t *world)
 {
     bm_world_trace (world, "calm");
     world->calm = true;
-    world->weather = (bm_sim_weather_t){.samples = world->weather.samples};
+    world->weather = (bm_sim_weather_t){.samples = world->weather.samples,
+                                        .branch_every_ms = world->weather.branch_every_ms};
     world->coordinator.frozen_until_ms = 0;
     for (size_t at = 0; at < world->instances; at++) {
         world->agents[at].frozen_until_ms = 0;
@@ -253,7 +256,10 @@ s_agent_when (bm_world_t *world, const bm_when_t *when)
     if (!agent->up || agent->start_id != when->number)
         return;
     bm_fact_t tick = {.kind = BM_FACT_TICK};
-    bm_sim_agent_fact (world, when->instance, when->kind == BM_WHEN_FACT ? &when->fact : &tick);
+    if (when->kind == BM_WHEN_SAMPLE)
+        bm_sim_agent_sample (world, when);
+    else
+        bm_sim_agent_fact (world, when->instance, when->kind == BM_WHEN_FACT ? &when->fact : &tick);
 }
 
 static void
@@ -265,6 +271,7 @@ s_dispatch (bm_world_t *world, const bm_when_t *when)
             break;
         case BM_WHEN_FACT:
         case BM_WHEN_AGENT_TICK:
+        case BM_WHEN_SAMPLE:
             s_agent_when (world, when);
             break;
         case BM_WHEN_AGENT_UP:
@@ -285,6 +292,9 @@ s_dispatch (bm_world_t *world, const bm_when_t *when)
         case BM_WHEN_LOST:
             bm_sim_coordinator_when (world, when);
             break;
+        case BM_WHEN_BRANCH:
+            bm_branch_when (world, when);
+            break;
         case BM_WHEN_FAULT:
             s_fault (world);
             break;
@@ -302,6 +312,7 @@ static bool
 s_frozen (bm_world_t *world, const bm_when_t *when)
 {
     bool agent = when->kind == BM_WHEN_FACT || when->kind == BM_WHEN_AGENT_TICK ||
+                 when->kind == BM_WHEN_SAMPLE ||
                  (when->kind == BM_WHEN_DELIVER && when->message.to_agent);
     bool coordinator = when->kind == BM_WHEN_TIMER || when->kind == BM_WHEN_JOURNALED ||
                        when->kind == BM_WHEN_LOST ||
@@ -329,7 +340,10 @@ s_draw_weather (bm_world_t *world)
     weather->stall = some[bm_world_between (world, 0, 4)] * 10;
     weather->refuse = some[bm_world_between (world, 0, 4)];
     weather->fault_every_ms = bm_world_between (world, 40, 1500);
-    weather->samples = bm_world_chance (world, 500);
+    weather->samples = bm_world_chance (world, 700);
+    weather->slow_views = bm_world_chance (world, 300);
+    const int64_t rates[] = {0, 10, 40, 200, 1000};
+    weather->branch_every_ms = rates[bm_world_between (world, 0, 4)];
 }
 
 static bm_world_t *
@@ -354,6 +368,7 @@ s_create (const bm_sim_config_t *config, bm_sim_report_t *report)
     bm_when_t calm = {.kind = BM_WHEN_CALM};
     bm_world_push (world, &calm, world->calm_at_ms);
     s_next_fault (world);
+    bm_branch_start (world);
     return world;
 }
 
@@ -361,6 +376,7 @@ static void
 s_destroy (bm_world_t *world)
 {
     bm_round_destroy (&world->coordinator.core);
+    bm_inflight_destroy (&world->coordinator.inflight);
     bm_actions_destroy (&world->coordinator.actions);
     for (size_t at = 0; at < world->instances; at++)
         bm_participant_destroy (&world->agents[at].participant);

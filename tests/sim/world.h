@@ -5,22 +5,25 @@
 #define BM_WORLD_H
 
 #include <stddef.h>
+#include "agent/core/branch.h"
 #include "agent/core/participant.h"
+#include "coordinator/core/inflight.h"
 #include "coordinator/core/round.h"
 #include "tests/sim/sim.h"
 
-#define BM_SIM_INSTANCES 4
-#define BM_SIM_SLOTS     2     /* tracking databases of an instance */
-#define BM_SIM_DATABASES 3     /* databases of an instance */
-#define BM_SIM_EVENTS    8192  /* in the queue */
-#define BM_SIM_MARKS     4096  /* rounds of one run of the simulation */
-#define BM_SIM_SESSIONS  16384 /* SQL sessions of one run of the simulation */
-#define BM_SIM_ORDERS    65536 /* operations of one run of the simulation */
-#define BM_SIM_STORED    64    /* orders an agent remembers, with their answers */
-#define BM_SIM_SETTLED   8     /* open marks asked for at once */
-#define BM_SIM_LEASE_MS  10000
-#define BM_SIM_ORDER_MS  3000 /* expiry of an order */
-#define BM_SIM_NEVER     INT64_MAX
+#define BM_SIM_INSTANCES    4
+#define BM_SIM_SLOTS        2     /* tracking databases of an instance */
+#define BM_SIM_DATABASES    3     /* databases of an instance */
+#define BM_SIM_EVENTS       8192  /* in the queue */
+#define BM_SIM_MARKS        4096  /* rounds of one run of the simulation */
+#define BM_SIM_SESSIONS     16384 /* SQL sessions of one run of the simulation */
+#define BM_SIM_ORDERS       65536 /* operations of one run of the simulation */
+#define BM_SIM_STORED       64    /* orders an agent remembers, with their answers */
+#define BM_SIM_SETTLED      8     /* open marks asked for at once */
+#define BM_SIM_TRANSACTIONS 8192  /* distributed ones of one run of the simulation */
+#define BM_SIM_LEASE_MS     10000
+#define BM_SIM_ORDER_MS     3000 /* expiry of an order */
+#define BM_SIM_NEVER        INT64_MAX
 
 typedef enum {
     BM_BODY_GREET,
@@ -29,6 +32,11 @@ typedef enum {
     BM_BODY_ANSWER,
     BM_BODY_REFUSED
 } bm_body_t;
+
+typedef struct bm_sim_sample {
+    uint64_t prepares, commits;
+    size_t listed; /* in flight */
+} bm_sim_sample_t;
 
 /*  One message between the coordinator and the agent of an instance. */
 typedef struct bm_message {
@@ -49,6 +57,7 @@ typedef struct bm_message {
     int64_t transaction_id;
     bool ok;
     bool sample_ran;
+    bm_sim_sample_t sample; /* of SAMPLE's and COMMIT's answer */
     bool mark_dropped;
     bm_committed_t commit;
     bm_proof_t proof;
@@ -76,6 +85,8 @@ typedef enum {
     BM_WHEN_JOURNALED, /* number: generation of the coordinator */
     BM_WHEN_DISK,      /* number: mark whose intent reaches the disk only now */
     BM_WHEN_LOST,      /* number: start id whose connection broke */
+    BM_WHEN_SAMPLE,    /* the second read of L1; number: start id */
+    BM_WHEN_BRANCH,    /* number: transaction, branch and step (branch.c) */
     BM_WHEN_FAULT,
     BM_WHEN_CALM,
     BM_WHEN_COUNT
@@ -104,7 +115,22 @@ typedef struct bm_sim_mark {
     bool in[BM_SIM_INSTANCES];
     bool dropped[BM_SIM_INSTANCES];
     int64_t at_ms[BM_SIM_INSTANCES];
+    uint64_t step[BM_SIM_INSTANCES]; /* of its COMMIT, among all ends of transactions */
 } bm_sim_mark_t;
+
+/*  A branch on one instance; its commit record stands at ended_step (0 = not yet). */
+typedef struct bm_sim_branch {
+    size_t instance;
+    bool prepared;
+    bool prepare_counted;
+    bool gone; /* from the list */
+    uint64_t ended_step;
+} bm_sim_branch_t;
+
+typedef struct bm_sim_transaction {
+    bool lurks;
+    bm_sim_branch_t branches[2];
+} bm_sim_transaction_t;
 
 typedef enum {
     BM_SESSION_WAITS,
@@ -146,6 +172,8 @@ typedef struct bm_sim_agent {
     int64_t cut_until_ms; /* of its link */
     size_t slots;         /* tracking databases */
     bool server_up;
+    uint64_t prepares, commits; /* counted since SQL Server started */
+    bm_sim_sample_t after;      /* L2 of the mark that is being committed, as far as it is read */
     bm_participant_t *participant;
     size_t fence_sessions[BM_SIM_SLOTS];
     size_t mark_session;
@@ -182,6 +210,7 @@ typedef struct bm_sim_coordinator {
     uint32_t round;
     size_t mark;
     bm_round_t *core;
+    bm_inflight_t *inflight;
     bm_actions_t *actions;
     size_t settled_count;
     size_t settled[BM_SIM_SETTLED];
@@ -196,6 +225,8 @@ typedef struct bm_sim_weather {
     uint32_t stall;
     uint32_t refuse; /* SQL Server fails something */
     int64_t fault_every_ms;
+    int64_t branch_every_ms; /* 0 = no distributed transactions */
+    bool slow_views;         /* much happens between the two reads of a sample */
     bool samples;
 } bm_sim_weather_t;
 
@@ -215,11 +246,14 @@ typedef struct bm_world {
     size_t instances;
     bm_sim_agent_t agents[BM_SIM_INSTANCES];
     bm_sim_coordinator_t coordinator;
+    uint64_t step;
     size_t mark_count;
+    size_t transaction_count;
     size_t session_count;
     size_t first_live; /* every session before it is over */
     size_t queue_count;
     bm_sim_mark_t marks[BM_SIM_MARKS];
+    bm_sim_transaction_t transactions[BM_SIM_TRANSACTIONS];
     bm_sim_session_t sessions[BM_SIM_SESSIONS];
     bm_sim_operation_t operations[BM_SIM_ORDERS];
     uint16_t heap[BM_SIM_EVENTS]; /* of places in queue, the next one first */
@@ -266,11 +300,26 @@ void bm_server_crash (bm_world_t *world, size_t instance);
 void bm_server_kill_one (bm_world_t *world, size_t instance, bool fence);
 void bm_server_when (bm_world_t *world, const bm_when_t *when);
 
+/* ---- branch.c: distributed transactions -------------------------------------------------------- */
+
+/*  Between the two reads of a sample. */
+int64_t bm_branch_pause (bm_world_t *world);
+void bm_branch_start (bm_world_t *world);
+/*  L1 has just begun on the instance, or its mark has just been committed. */
+void bm_branch_wake (bm_world_t *world, size_t instance, bool behind_mark);
+void bm_branch_when (bm_world_t *world, const bm_when_t *when);
+void
+bm_branch_read (const bm_world_t *world, size_t instance, bm_read_t read, bm_sim_sample_t *sample);
+bool bm_branch_straddles (const bm_world_t *world, const bm_sim_mark_t *mark);
+
 /* ---- agent.c: the agent's shell ---------------------------------------------------------------- */
 
 void bm_sim_agent_start (bm_world_t *world, size_t instance);
 void bm_sim_agent_kill (bm_world_t *world, size_t instance);
 void bm_sim_agent_message (bm_world_t *world, const bm_message_t *message);
+/*  The order of a sample's reads: the agent's, or a mutation's. */
+const bm_read_t *bm_sim_agent_reads (const bm_world_t *world, bool after);
+void bm_sim_agent_sample (bm_world_t *world, const bm_when_t *when);
 void bm_sim_agent_fact (bm_world_t *world, size_t instance, const bm_fact_t *fact);
 int64_t bm_sim_agent_clock (const bm_world_t *world, size_t instance);
 

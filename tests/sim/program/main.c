@@ -59,6 +59,7 @@ s_add (bm_sim_report_t *sum, const bm_sim_report_t *one)
     sum->events += one->events;
     sum->rounds += one->rounds;
     sum->faults += one->faults;
+    sum->straddled += one->straddled;
     sum->digest = (sum->digest ^ one->digest) * 0x100000001b3u;
     for (int at = 0; at < BM_OUTCOME_COUNT; at++)
         sum->outcomes[at] += one->outcomes[at];
@@ -71,6 +72,7 @@ s_print (const bm_sim_report_t *sum)
             sum->rounds, sum->faults, sum->digest);
     for (int at = 0; at < BM_OUTCOME_COUNT; at++)
         printf ("  %-9s %u\n", bm_outcome_name ((bm_outcome_t)at), sum->outcomes[at]);
+    printf ("  straddled by a distributed transaction, in every database: %u\n", sum->straddled);
 }
 
 static bool
