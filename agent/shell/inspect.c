@@ -111,14 +111,16 @@ s_remedy_of (const char *topic, const Btsmark__Fault *fault)
 }
 
 /*  Objects that the login may not see are told as rights that it lacks; native backups need no procedure. */
-typedef enum { S_ALL, S_NO_OBJECTS, S_NO_BACKUP_PROCEDURES } s_which_t;
+typedef enum { S_ALL, S_NOTHING_INSIDE, S_NO_OBJECTS, S_NO_BACKUP_PROCEDURES } s_which_t;
 
 static bool
 s_is_moot (const Btsmark__Fault *fault, s_which_t which)
 {
+    if (which == S_NOTHING_INSIDE && strcmp (fault->topic, "sql") == 0)
+        return true;
     if (which == S_ALL || strcmp (fault->topic, "procedures") != 0)
         return false;
-    return which == S_NO_OBJECTS || strstr (fault->text, "sp_BackupBizTalk");
+    return which != S_NO_BACKUP_PROCEDURES || strstr (fault->text, "sp_BackupBizTalk");
 }
 
 static void
@@ -253,19 +255,23 @@ static void
 s_inspect_database (const bm_inspect_t *self, const Btsmark__Inspect *order,
                     Btsmark__DatabaseFacts *facts, Btsmark__Inspected *inspected)
 {
-    bool sees = true;
+    bm_sight_t sight = BM_SIGHT_ALL;
     if (strcmp (facts->state, "ONLINE") == 0) {
-        sees = bm_rights_database (self, order, facts, inspected);
-        s_look_at_log (self, order, sees, facts, inspected);
+        sight = bm_rights_database (self, order, facts, inspected);
+        s_look_at_log (self, order, sight == BM_SIGHT_ALL, facts, inspected);
         s_judge_log_reuse (facts, inspected);
         s_judge_durability (facts, inspected);
-        if (!facts->has_full)
-            bm_inspect_add (inspected, S_NOTE, "no-full", facts->name, NULL,
-                            "database %s has no full backup yet: the next run takes it",
+        if (!facts->has_full && sight != BM_SIGHT_NONE)
+            bm_inspect_add (inspected, S_NOTE, "no-full", facts->name,
+                            "btsmark force-full, then btsmark run, take it at once",
+                            "database %s has no full backup at the beginning of its log chain: a "
+                            "coming run takes it",
                             facts->name);
     }
     s_which_t which = S_ALL;
-    if (!sees)
+    if (sight == BM_SIGHT_NONE)
+        which = S_NOTHING_INSIDE;
+    else if (sight == BM_SIGHT_GRANTED)
         which = S_NO_OBJECTS;
     else if (order->method == BTSMARK__METHOD__NATIVE)
         which = S_NO_BACKUP_PROCEDURES;

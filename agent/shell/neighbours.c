@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "agent/shell/rights.h"
 #include "common/names.h"
 
 #define S_FAILURE BTSMARK__FINDING_LEVEL__FINDING_FAILURE
@@ -68,16 +69,18 @@ bm_neighbours_jobs (const bm_inspect_t *self, const Btsmark__Inspect *order,
             s_judge_job (self, result, set, i, inspected);
     } else {
         char *who = bm_names_quote (self->instance->login);
+        char *user = bm_rights_user (self->instance->login);
         char *remedy = bm_format (
-            "USE msdb; GRANT SELECT ON dbo.sysjobs TO %s; GRANT SELECT ON dbo.sysjobsteps TO %s; "
+            "USE msdb; %sGRANT SELECT ON dbo.sysjobs TO %s; GRANT SELECT ON dbo.sysjobsteps TO %s; "
             "GRANT SELECT ON dbo.sysjobschedules TO %s; GRANT SELECT ON dbo.sysschedules TO %s;",
-            who, who, who, who);
+            user, who, who, who, who);
         bm_inspect_add (
             inspected, order->management ? S_WARNING : S_NOTE, "old-job", NULL, remedy,
             "whether BizTalk's old backup job is still active on %s could not be looked "
             "for: %s",
             self->instance->name, error.text);
         free (remedy);
+        free (user);
         free (who);
     }
     bm_sql_result_destroy (&result);

@@ -125,6 +125,18 @@ s_may (const bm_sql_result_t *result, size_t number, bool sees)
     return bm_sql_result_int (result, 0, 0, column, 0) == 1;
 }
 
+char *
+bm_rights_user (const char *login)
+{
+    char *name = bm_names_literal (login);
+    char *who = bm_names_quote (login);
+    char *statement = bm_format (
+        "IF DATABASE_PRINCIPAL_ID (%s) IS NULL CREATE USER %s FOR LOGIN %s; ", name, who, who);
+    free (who);
+    free (name);
+    return statement;
+}
+
 static void
 s_missing (const bm_inspect_t *self, const char *database, const s_right_t *right,
            const char *login, Btsmark__Inspected *inspected)
@@ -132,14 +144,17 @@ s_missing (const bm_inspect_t *self, const char *database, const s_right_t *righ
     char *who = bm_names_quote (login);
     char *where = bm_names_quote (database ? database : "master");
     char *on = right->object ? bm_format (" ON dbo.%s", right->object) : bm_strdup ("");
-    char *remedy = bm_format ("USE %s; GRANT %s%s TO %s;", where, right->permission, on, who);
-    const char *subject =
-        database && !bm_names_equal (database, "msdb") ? database : NULL; /* of the group */
+    bool msdb = database && bm_names_equal (database, "msdb");
+    char *user = msdb ? bm_rights_user (login) : bm_strdup ("");
+    char *remedy =
+        bm_format ("USE %s; %sGRANT %s%s TO %s;", where, user, right->permission, on, who);
+    const char *subject = msdb ? NULL : database; /* of the group */
     bm_inspect_add (inspected, right->level, "grants", subject, remedy,
                     "login %s lacks %s%s%s%s on %s: %s", login, right->permission,
                     right->object ? " on " : "", right->object ? right->object : "",
                     database ? " in its database" : "", self->instance->name, right->why);
     free (remedy);
+    free (user);
     free (on);
     free (where);
     free (who);
@@ -211,7 +226,7 @@ s_no_access (const char *database, const char *login, bool user, Btsmark__Inspec
     free (where);
 }
 
-bool
+bm_sight_t
 bm_rights_database (const bm_inspect_t *self, const Btsmark__Inspect *order,
                     const Btsmark__DatabaseFacts *facts, Btsmark__Inspected *inspected)
 {
@@ -229,10 +244,10 @@ bm_rights_database (const bm_inspect_t *self, const Btsmark__Inspect *order,
                             " HAS_PERMS_BY_NAME (%s, N'DATABASE', N'VIEW DEFINITION') AS bm_sees",
                             name, object, securable);
     bm_sql_result_t *result = s_ask (self, facts->name, rights, count, more, inspected);
-    bool sees = true;
+    bool sees = true, access = true;
     if (result) {
         const char *login = bm_sql_result_text (result, 0, 0, "bm_login");
-        bool access = bm_sql_result_int (result, 0, 0, "bm_access", 0) == 1;
+        access = bm_sql_result_int (result, 0, 0, "bm_access", 0) == 1;
         sees = bm_sql_result_int (result, 0, 0, "bm_sees", 0) == 1;
         bool there = bm_sql_result_text (result, 0, 0, "bm_procedure") != NULL;
         if (!access || (!there && !sees))
@@ -247,5 +262,7 @@ bm_rights_database (const bm_inspect_t *self, const Btsmark__Inspect *order,
     free (set_mark);
     free (quoted);
     free (name);
-    return sees;
+    if (!access)
+        return BM_SIGHT_NONE;
+    return sees ? BM_SIGHT_ALL : BM_SIGHT_GRANTED;
 }
