@@ -265,7 +265,7 @@ path_keys() {
     if given; then
         path=$(name=$name awk -F'\t' '$1 == ENVIRON["name"] { print $3 }' "$dir/servers")
         printf 'files = %s\n' "$(cat "$dir/files")"
-        [ "$(cat "$dir/files")" = local ] || printf 'manifest-path = %s\n' "$dir/backup/${name//\\/_}"
+        [ "$(cat "$dir/files")" = local ] || printf 'manifest-path = %s\n' "$dir/backup/$(agent_of "$name")"
     fi
     printf 'backup-path = %s\nallowed-paths = %s\n' "$path" "$path"
 }
@@ -356,14 +356,14 @@ free_port() {
 # An instance to work with: a stand-in that is started, or a server that was given. Its address is left in $ready.
 have_instance() {
     local name=$1
-    mkdir -p "$dir/backup/${name//\\/_}"
     if given; then
+        mkdir -p "$dir/backup/$(agent_of "$name")"
         ready=$(name=$name awk -F'\t' '$1 == ENVIRON["name"] { print $2 }' "$dir/servers")
         refuse_existing "$name" "$ready"
         note_made "$name"
         return
     fi
-    mkdir -p "$dir/data/$name"
+    mkdir -p "$dir/backup/$name" "$dir/data/$name"
     make_certificate "$name"
     start_instance "$name" 127.0.0.1:0
 }

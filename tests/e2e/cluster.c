@@ -20,6 +20,7 @@
 #define MAX_ARGUMENTS 48
 #define START_MS      120000
 #define RUN_MS        180000
+#define S_SKIPPED     77 /* as tests/CMakeLists.txt tells ctest */
 
 typedef struct s_host {
     char *instance, *address, *agent;
@@ -32,6 +33,7 @@ struct bm_cluster {
     char **paths; /* given out by bm_cluster_path */
     size_t path_count;
     bm_secret_t *password;
+    bool given; /* on SQL Servers that were given */
     bool clean; /* bm_cluster_assert_clean_end held */
 };
 
@@ -99,7 +101,7 @@ s_read_hosts (bm_cluster_t *self)
         assert_non_null (line);
         host.instance = bm_strdup (instance);
         host.address = bm_strdup (address);
-        host.agent = bm_strdup (instance);
+        host.agent = bm_format ("SQL%02zu", self->host_count + 1);
         assert_true (self->host_count < 64);
         snprintf (endpoints[self->host_count], sizeof endpoints[0], "%s", line);
         for (size_t i = 0; i < self->host_count; i++)
@@ -158,14 +160,57 @@ s_end_what_was_left (void)
 {
     if (!s_alive)
         return;
-    free (s_sandbox_says (s_alive, "stop", 0, 0, false));
+    free (s_sandbox_says (s_alive, s_alive->given ? "drop" : "stop", 0, 0, false));
     print_message ("kept: %s\n", s_alive->dir);
+}
+
+bool
+bm_cluster_is_given (const bm_cluster_t *self)
+{
+    return self->given;
+}
+
+void
+bm_cluster_needs_stand_in (const bm_cluster_t *self, const char *why)
+{
+    if (!self->given)
+        return;
+    print_message ("SKIPPED: on a given SQL Server there is no %s\n", why);
+    skip ();
+}
+
+void
+bm_cluster_needs_files (const bm_cluster_t *self)
+{
+    const char *files = getenv ("BTSMARK_SQLSERVER_FILES");
+    if (!files || strcmp (files, "local") != 0)
+        bm_cluster_needs_stand_in (self, "way to the backup files from this machine");
+}
+
+/*  The number of SQL Servers that were given. Fewer than the test needs: the whole program says so and ends as skipped. */
+static size_t
+s_given (int hosts)
+{
+    const char *list = getenv ("BTSMARK_SQLSERVER_HOSTS");
+    if (!list || !*list)
+        return 0;
+    size_t count = 1;
+    for (const char *c = list; *c; c++)
+        count += *c == ',';
+    if (count < (size_t)hosts) {
+        printf ("SKIPPED: %d SQL Servers are needed, BTSMARK_SQLSERVER_HOSTS names %zu\n", hosts,
+                count);
+        exit (S_SKIPPED);
+    }
+    return count;
 }
 
 bm_cluster_t *
 bm_cluster_start (int hosts, int databases, bool workload)
 {
+    bool given = s_given (hosts) > 0;
     bm_cluster_t *self = bm_alloc (sizeof *self);
+    self->given = given;
     const char *tmp = getenv ("TMPDIR");
     self->dir = bm_format ("%s/btsmark-e2e-XXXXXX", tmp ? tmp : "/tmp");
     assert_non_null (mkdtemp (self->dir));
@@ -214,7 +259,7 @@ bm_cluster_stop (bm_cluster_t **self_p)
     bm_cluster_t *self = *self_p;
     if (!self)
         return;
-    s_sandbox (self, "stop", 0, 0, false);
+    s_sandbox (self, self->given ? "drop" : "stop", 0, 0, false);
     s_alive = NULL;
     if (getenv ("BTSMARK_KEEP") || !self->clean)
         print_message ("kept: %s\n", self->dir);
@@ -248,6 +293,17 @@ bm_cluster_instance (const bm_cluster_t *self, size_t host)
 }
 
 const char *
+bm_cluster_manifests (bm_cluster_t *self, size_t host)
+{
+    const char *files = getenv ("BTSMARK_SQLSERVER_FILES");
+    const char *folder = getenv ("BTSMARK_SQLSERVER_BACKUP_PATH");
+    if (self->given && folder && files && strcmp (files, "local") == 0)
+        return folder;
+    return bm_cluster_path (self, "backup/%s",
+                            self->given ? self->hosts[host].agent : self->hosts[host].instance);
+}
+
+const char *
 bm_cluster_address (const bm_cluster_t *self, size_t host)
 {
     return self->hosts[host].address;
@@ -268,6 +324,12 @@ bm_cluster_sql (bm_cluster_t *self, size_t host, const char *database)
                             .password = self->password,
                             .database = database,
                             .program = "btsmark-test"};
+    if (self->given) {
+        const char *user = getenv ("BTSMARK_SQLSERVER_LOGIN");
+        const char *authorities = getenv ("BTSMARK_SQLSERVER_CA_FILE");
+        login.user = user ? user : "sa";
+        login.access.ca_file = authorities ? authorities : "none";
+    }
     bm_error_t error = {0};
     bm_sql_t *sql = bm_sql_open (&login, &error);
     if (!sql)
@@ -310,6 +372,7 @@ bm_cluster_exec (bm_cluster_t *self, size_t host, const char *batch)
 void
 bm_cluster_fault (bm_cluster_t *self, size_t host, const char *name, const char *value)
 {
+    bm_cluster_needs_stand_in (self, "fault on demand");
     char *batch = bm_format ("EXEC master.dbo.sqlhost_fault N'%s', N'%s'", name, value);
     bm_cluster_exec (self, host, batch);
     free (batch);
@@ -337,8 +400,9 @@ s_program (const char *name)
 int
 bm_cluster_run (bm_cluster_t *self, bm_ran_t *ran, const char *program, ...)
 {
-    (void)self;
     const char *argv[MAX_ARGUMENTS];
+    if (strcmp (program, "sqlhost-cut") == 0)
+        bm_cluster_needs_stand_in (self, "backup file that sqlhost-cut can read");
     char *path = s_program (program);
     argv[0] = path;
     va_list rest;
@@ -393,6 +457,8 @@ bm_cluster_spawn_btsmark (bm_cluster_t *self, ...)
 pid_t
 bm_cluster_process (bm_cluster_t *self, const char *name)
 {
+    if (strncmp (name, "sqlhost-", 8) == 0)
+        bm_cluster_needs_stand_in (self, "process of SQL Server to stop or kill");
     char *text = s_slurp (bm_cluster_path (self, "run/%s.pid", name));
     if (!text)
         fail_msg ("%s was not started", name);

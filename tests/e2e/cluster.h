@@ -3,6 +3,11 @@
  *  user would. Everything that was started is ended by its id; the folder goes when the end was
  *  clean (bm_cluster_assert_clean_end) and BTSMARK_KEEP is not set.
  *  A failure of the fixture itself fails the test at once (cmocka's fail).
+ *
+ *  With BTSMARK_SQLSERVER_HOSTS (and the other variables of deploy/servers.sh) the group is made on those SQL Servers
+ *  instead, and dropped afterwards. Then a test that needs more of them than there are, a fault of the stand-in, its
+ *  processes or its file format, or the backup files on this machine, says SKIPPED and why. One test program at a time:
+ *  ctest -j 1 -L e2e-short, since all use the same databases.
  */
 #ifndef BM_CLUSTER_H
 #define BM_CLUSTER_H
@@ -20,21 +25,31 @@ typedef struct bm_ran {
     int exit_code; /* -1 when a signal ended it */
     int signal;
     long peak_kib; /* the most memory that it ever had resident */
-    char *out;    /* stdout, NUL-terminated */
-    char *err;    /* stderr */
-    json_t *json; /* stdout as one JSON object; NULL when it is none */
+    char *out;     /* stdout, NUL-terminated */
+    char *err;     /* stderr */
+    json_t *json;  /* stdout as one JSON object; NULL when it is none */
 } bm_ran_t;
 
 bm_cluster_t *bm_cluster_start (int hosts, int databases, bool workload);
 void bm_cluster_stop (bm_cluster_t **self_p);
+
+/*  Whether the group stands on SQL Servers that were given. */
+bool bm_cluster_is_given (const bm_cluster_t *self);
+/*  On given SQL Servers: says SKIPPED and why, and ends the test there. */
+void bm_cluster_needs_stand_in (const bm_cluster_t *self, const char *why);
+/*  The same, unless the given servers' backup folder is this machine's too (BTSMARK_SQLSERVER_FILES = local). */
+void bm_cluster_needs_files (const bm_cluster_t *self);
 
 const char *bm_cluster_dir (const bm_cluster_t *self);
 /*  A path below the cluster's folder; valid until the cluster stops. */
 const char *bm_cluster_path (bm_cluster_t *self, const char *format, ...)
     __attribute__ ((format (printf, 2, 3)));
 size_t bm_cluster_hosts (const bm_cluster_t *self);
-const char *bm_cluster_instance (const bm_cluster_t *self, size_t host); /* "SQL01" */
-const char *bm_cluster_address (const bm_cluster_t *self, size_t host);  /* "127.0.0.1:41433" */
+const char *
+bm_cluster_instance (const bm_cluster_t *self, size_t host); /* "SQL01"; its real name */
+/*  The folder on this machine where the instance's agent writes manifests; valid until the cluster stops. */
+const char *bm_cluster_manifests (bm_cluster_t *self, size_t host);
+const char *bm_cluster_address (const bm_cluster_t *self, size_t host); /* "127.0.0.1:41433" */
 const char *
 bm_cluster_agent (const bm_cluster_t *self, size_t host); /* "SQL01": the agent that serves it */
 

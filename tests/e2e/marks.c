@@ -67,6 +67,7 @@ s_judge (bm_cluster_t *cluster, const s_mark_t *mark, const bm_ledger_list_t *le
 void
 bm_marks_under_load (bm_cluster_t *cluster, size_t count)
 {
+    bm_cluster_needs_stand_in (cluster, "backup file that this test could cut at a mark");
     s_mark_t *marks = bm_alloc (count * sizeof *marks);
     for (size_t i = 0; i < count; i++)
         s_take (cluster, &marks[i]);

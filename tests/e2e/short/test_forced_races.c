@@ -191,6 +191,7 @@ static void
 s_load (bm_snapshot_t *snapshot, size_t host, const char *database, const char *mark)
 {
     bm_error_t error = {0};
+    bm_cluster_needs_stand_in (cluster, "backup file that this test could cut at a mark");
     const char *instance = bm_cluster_instance (cluster, host);
     s_back_up_log (host, database, mark);
     if (bm_snapshot_load_folder (snapshot, instance, database,

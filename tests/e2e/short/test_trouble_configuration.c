@@ -225,6 +225,7 @@ static void
 a_path_that_does_not_exist_is_named_before_a_mark_is_placed (void **state)
 {
     (void)state;
+    bm_cluster_needs_stand_in (cluster, "backup folder that a test may move away");
     const char *path = bm_cluster_path (cluster, "backup/SQL02");
     assert_int_equal (rename (path, bm_cluster_path (cluster, "backup/away")), 0);
     s_expect (20, "NOT_READY", "backup/SQL02");
