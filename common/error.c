@@ -201,17 +201,24 @@ bm_strdup (const char *text)
 }
 
 char *
+bm_format_list (const char *format, va_list arguments)
+{
+    va_list again;
+    va_copy (again, arguments);
+    int length = vsnprintf (NULL, 0, format, again);
+    va_end (again);
+    bm_require (length >= 0);
+    char *text = bm_alloc ((size_t)length + 1);
+    vsnprintf (text, (size_t)length + 1, format, arguments);
+    return text;
+}
+
+char *
 bm_format (const char *format, ...)
 {
     va_list arguments;
     va_start (arguments, format);
-    va_list again;
-    va_copy (again, arguments);
-    int length = vsnprintf (NULL, 0, format, arguments);
+    char *text = bm_format_list (format, arguments);
     va_end (arguments);
-    bm_require (length >= 0);
-    char *text = bm_alloc ((size_t)length + 1);
-    vsnprintf (text, (size_t)length + 1, format, again);
-    va_end (again);
     return text;
 }

@@ -5,6 +5,7 @@
 #ifndef BM_ERROR_H
 #define BM_ERROR_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -54,5 +55,7 @@ void *bm_alloc (size_t size); /* zeroed */
 void *bm_realloc (void *old, size_t size);
 char *bm_strdup (const char *text); /* NULL gives NULL */
 char *bm_format (const char *format, ...) __attribute__ ((format (printf, 1, 2)));
+char *
+bm_format_list (const char *format, va_list arguments) __attribute__ ((format (printf, 1, 0)));
 
 #endif

@@ -1,7 +1,5 @@
 #include "coordinator/core/findings.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,17 +45,18 @@ __attribute__ ((format (printf, 6, 0))) static void
 s_append (bm_findings_t *self, bm_level_t level, bm_status_t status, bm_subject_t about,
           const char *remedy, const char *format, va_list arguments)
 {
-    char text[2048];
-    vsnprintf (text, sizeof text, format, arguments);
-    if (s_stands (self, about, text))
+    char *text = bm_format_list (format, arguments);
+    if (s_stands (self, about, text)) {
+        free (text);
         return;
+    }
     self->items = bm_realloc (self->items, (self->count + 1) * sizeof *self->items);
     self->items[self->count++] = (bm_finding_t){.level = level,
                                                 .status = status,
                                                 .topic = bm_strdup (about.topic),
                                                 .server = bm_strdup (s_filled (about.server)),
                                                 .database = bm_strdup (s_filled (about.database)),
-                                                .text = bm_strdup (text),
+                                                .text = text,
                                                 .remedy = bm_strdup (s_filled (remedy))};
 }
 

@@ -1,34 +1,34 @@
 #include "coordinator/core/health.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "coordinator/core/chain.h"
 
 #define S_MINUTE_MS   INT64_C (60000)
-#define S_HOUR_MS     (60 * S_MINUTE_MS)
-#define S_DAY_MS      (24 * S_HOUR_MS)
 #define S_GAPS        20 /* between runs that are looked at */
 #define S_MARKS_LEAST 10 /* fewer say nothing of a habit */
 
 char *
 bm_health_age (int64_t ms, char buffer[BM_HEALTH_AGE_BYTES])
 {
-    int64_t seconds = ms / 1000;
-    if (ms < S_MINUTE_MS)
-        snprintf (buffer, BM_HEALTH_AGE_BYTES, "%" PRId64 " s", seconds < 0 ? 0 : seconds);
-    else if (ms < S_HOUR_MS)
-        snprintf (buffer, BM_HEALTH_AGE_BYTES, "%" PRId64 " min", ms / S_MINUTE_MS);
-    else if (ms < S_DAY_MS)
-        snprintf (buffer, BM_HEALTH_AGE_BYTES, "%" PRId64 " h %02" PRId64 " min", ms / S_HOUR_MS,
-                  ms / S_MINUTE_MS % 60);
-    else if (ms / S_HOUR_MS % 24 == 0)
-        snprintf (buffer, BM_HEALTH_AGE_BYTES, "%" PRId64 " d", ms / S_DAY_MS);
+    int64_t seconds = ms > 0 ? ms / 1000 : 0, minutes = seconds / 60, hours = minutes / 60;
+    char *text = NULL;
+    if (minutes == 0)
+        text = bm_format ("%" PRId64 " s", seconds);
+    else if (hours == 0)
+        text = bm_format ("%" PRId64 " min", minutes);
+    else if (hours < 24)
+        text = bm_format ("%" PRId64 " h %02" PRId64 " min", hours, minutes % 60);
+    else if (hours % 24 == 0)
+        text = bm_format ("%" PRId64 " d", hours / 24);
     else
-        snprintf (buffer, BM_HEALTH_AGE_BYTES, "%" PRId64 " d %" PRId64 " h", ms / S_DAY_MS,
-                  ms / S_HOUR_MS % 24);
+        text = bm_format ("%" PRId64 " d %" PRId64 " h", hours / 24, hours % 24);
+    size_t length = strlen (text);
+    bm_require (length < BM_HEALTH_AGE_BYTES); /* 64 bits of days are 15 digits */
+    memcpy (buffer, text, length + 1);
+    free (text);
     return buffer;
 }
 
@@ -117,17 +117,18 @@ s_judge_recovery_point (const bm_health_t *self, bm_findings_t *findings)
 {
     const bm_subject_t about = {.topic = "recovery-point"};
     const bm_health_mark_t *usable = &self->usable, *other = &self->on_demand;
-    char age[BM_HEALTH_AGE_BYTES], promised[BM_HEALTH_AGE_BYTES], more[256] = "";
+    char age[BM_HEALTH_AGE_BYTES], promised[BM_HEALTH_AGE_BYTES];
     if (self->recovery_point_ms == 0 || !self->any_complete || !self->marks_known)
         return;
     bm_health_age (self->recovery_point_ms, promised);
+    char *more = NULL;
     if (other->name && (!usable->name || other->at_us > usable->at_us))
-        snprintf (more, sizeof more, "; %s, %s old, is %s: it can be restored to on demand",
-                  other->name, bm_health_age ((self->now_us - other->at_us) / 1000, age),
-                  bm_outcome_name (other->outcome));
+        more = bm_format ("; %s, %s old, is %s: it can be restored to on demand", other->name,
+                          bm_health_age ((self->now_us - other->at_us) / 1000, age),
+                          bm_outcome_name (other->outcome));
     if (!usable->name)
         bm_findings_fail (findings, BM_NO_MARK, about, "btsmark marks says why each is not usable",
-                          "there is no usable mark%s", more);
+                          "there is no usable mark%s", more ? more : "");
     else if (self->now_us - usable->at_us > self->recovery_point_ms * 1000)
         bm_findings_fail (
             findings, BM_NO_MARK, about, "btsmark marks says why newer ones are not usable",
@@ -135,6 +136,7 @@ s_judge_recovery_point (const bm_health_t *self, bm_findings_t *findings)
             bm_health_age ((self->now_us - usable->at_us) / 1000, age), promised, more);
     else
         s_ok (findings, "recovery-point", "the newest usable mark is young enough");
+    free (more);
 }
 
 static void
