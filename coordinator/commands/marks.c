@@ -102,20 +102,27 @@ s_outcome (const bm_mark_t *mark)
 /* ---- text -------------------------------------------------------------------------------------------------------- */
 
 static void
-s_print_latest (const state_t *self)
+s_print_point (const state_t *self, size_t at, const char *what, size_t columns)
 {
-    const bm_marks_t *marks = self->whole;
+    const bm_mark_t *mark = &self->whole->marks[at];
     char age[BM_AGE_BYTES];
-    if (marks->latest == SIZE_MAX)
+    bool clean = self->whole->verdicts[at].use == BM_USE_YES;
+    char *text = bm_format ("%s: %s, %s ago%s%s%s", what, mark->name,
+                            bm_freshness_age (self->now_us - mark->at_us, age), clean ? "" : " (",
+                            clean ? "" : s_outcome (mark), clean ? "" : ")");
+    bm_terminal_wrap (stdout, columns, "", text);
+    free (text);
+}
+
+static void
+s_print_latest (const state_t *self, size_t columns)
+{
+    if (self->whole->latest == SIZE_MAX)
         puts ("latest usable: none");
     else
-        printf ("latest usable: %s, %s ago\n", marks->marks[marks->latest].name,
-                bm_freshness_age (self->now_us - marks->marks[marks->latest].at_us, age));
-    if (marks->latest_on_demand != SIZE_MAX) {
-        const bm_mark_t *mark = &marks->marks[marks->latest_on_demand];
-        printf ("on demand:     %s, %s ago (%s)\n", mark->name,
-                bm_freshness_age (self->now_us - mark->at_us, age), s_outcome (mark));
-    }
+        s_print_point (self, self->whole->latest, "latest usable", columns);
+    if (self->whole->latest_on_demand != SIZE_MAX)
+        s_print_point (self, self->whole->latest_on_demand, "on demand", columns);
 }
 
 static void
@@ -170,7 +177,7 @@ s_print (const state_t *self, const bm_options_t *options)
     size_t columns = bm_terminal_columns (STDOUT_FILENO, BM_TERMINAL_COLUMNS);
     size_t limit = bm_option_count (options, "limit", DEFAULT_MARKS), printed = 0;
     int width = (int)strlen ("mark");
-    s_print_latest (self);
+    s_print_latest (self, columns);
     for (size_t i = 0, seen = 0; i < marks->count && seen < limit; i++)
         if (s_wanted (self, i, options)) {
             seen++;
