@@ -65,12 +65,28 @@ static const struct {
     {"sysjobs",
      "job_id uniqueidentifier*; originating_server_id int*; name nvarchar(128)*; enabled tinyint*;"
      "description nvarchar(512); start_step_id int*; category_id int*; owner_sid varbinary(85)*;"
-     "notify_level_eventlog int*; notify_level_email int*; delete_level int*;"
-     "date_created datetime*; date_modified datetime*; version_number int*"},
+     "notify_level_eventlog int*; notify_level_email int*; notify_level_netsend int*;"
+     "notify_level_page int*; notify_email_operator_id int*; notify_netsend_operator_id int*;"
+     "notify_page_operator_id int*; delete_level int*; date_created datetime*;"
+     "date_modified datetime*; version_number int*"},
     {"sysjobsteps",
      "job_id uniqueidentifier*; step_id int*; step_name nvarchar(128)*; subsystem nvarchar(40)*;"
-     "command nvarchar(max); flags int*; database_name nvarchar(128); last_run_outcome int*;"
-     "last_run_duration int*; last_run_date int*; last_run_time int*"},
+     "command nvarchar(max); flags int*; additional_parameters nvarchar(max);"
+     "cmdexec_success_code int*; on_success_action tinyint*; on_success_step_id int*;"
+     "on_fail_action tinyint*; on_fail_step_id int*; server nvarchar(128);"
+     "database_name nvarchar(128); database_user_name nvarchar(128); retry_attempts int*;"
+     "retry_interval int*; os_run_priority int*; output_file_name nvarchar(200);"
+     "last_run_outcome int*; last_run_duration int*; last_run_retries int*; last_run_date int*;"
+     "last_run_time int*; proxy_id int; step_uid uniqueidentifier"},
+    {"sysjobservers", "job_id uniqueidentifier*; server_id int*; last_run_outcome tinyint*;"
+                      "last_outcome_message nvarchar(4000); last_run_date int*; last_run_time int*;"
+                      "last_run_duration int*"},
+    {"sysjobhistory",
+     "instance_id int* identity; job_id uniqueidentifier*; step_id int*; step_name nvarchar(128)*;"
+     "sql_message_id int*; sql_severity int*; message nvarchar(4000); run_status int*;"
+     "run_date int*; run_time int*; run_duration int*; operator_id_emailed int*;"
+     "operator_id_netsent int*; operator_id_paged int*; retries_attempted int*;"
+     "server nvarchar(128)*"},
     {"sysschedules",
      "schedule_id int* identity; schedule_uid uniqueidentifier*; originating_server_id int*;"
      "name nvarchar(128)*; owner_sid varbinary(85)*; enabled int*; freq_type int*;"
@@ -80,11 +96,14 @@ static const struct {
      "date_modified datetime*; version_number int*"},
     {"sysjobschedules",
      "schedule_id int; job_id uniqueidentifier; next_run_date int*; next_run_time int*"},
-    {"sysjobhistory",
-     "instance_id int* identity; job_id uniqueidentifier*; step_id int*; step_name nvarchar(128)*;"
-     "sql_message_id int*; sql_severity int*; message nvarchar(4000); run_status int*;"
-     "run_date int*; run_time int*; run_duration int*; retries_attempted int*;"
-     "server nvarchar(128)*"},
+    {"sysjobactivity",
+     "session_id int*; job_id uniqueidentifier*; run_requested_date datetime;"
+     "run_requested_source nvarchar(128); queued_date datetime; start_execution_date datetime;"
+     "last_executed_step_id int; last_executed_step_date datetime; stop_execution_date datetime;"
+     "job_history_id int; next_scheduled_run_date datetime"},
+    {"syssessions", "session_id int* identity; agent_start_date datetime*"},
+    {"syscategories",
+     "category_id int*; category_class int*; category_type tinyint*; name nvarchar(128)*"},
 };
 
 static const struct {
@@ -130,13 +149,14 @@ s_parse_column (char *text, sh_column_t *column)
         column->type.size = first;
 }
 
-static void
+/*  False: it is there already. */
+static bool
 s_make_table (sh_db_t *db, const char *name, const char *columns)
 {
     sh_column_t list[SH_COLUMNS_MAX];
     int count = 0;
     if (sh_image_table (db->image, "dbo", name, NULL))
-        return;
+        return false;
     char *text = sh_mem_strdup (columns);
     for (char *at = text, *end; at; at = end) {
         end = strchr (at, ';');
@@ -153,6 +173,32 @@ s_make_table (sh_db_t *db, const char *name, const char *columns)
                           .columns = list};
     sh_image_add_table (db->image, sh_table_new (db->info.id, &def));
     free (text);
+    return true;
+}
+
+/*  Categories of jobs, as msdb has them from the start. */
+static void
+s_fill_categories (sh_instance_t *self)
+{
+    static const char *const names[] = {"[Uncategorized (Local)]",
+                                        "Jobs from MSX",
+                                        "[Uncategorized (Multi-Server)]",
+                                        "Database Maintenance",
+                                        "Web Assistant",
+                                        "Full-Text",
+                                        "Log Shipping",
+                                        "Database Engine Tuning Advisor",
+                                        "Data Collector"};
+    enum { COUNT = sizeof names / sizeof names[0] };
+    sh_system_row_t rows[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        sh_named_t values[] = {{"category_id", sh_value_int (i)},
+                               {"category_class", sh_value_int (1)},
+                               {"category_type", sh_value_int (i == 1 || i == 2 ? 2 : 1)},
+                               {"name", sh_value_text (names[i])}};
+        sh_system_row (self, "syscategories", values, 4, &rows[i]);
+    }
+    sh_system_apply (self, rows, COUNT);
 }
 
 sh_status_t
@@ -162,7 +208,9 @@ sh_system_make (sh_instance_t *self, sh_error_t *error)
     if (!msdb->image)
         return sh_fail (error, 3313, 21, 2, "msdb could not be recovered; see ERRORLOG");
     for (size_t i = 0; i < sizeof s_tables / sizeof s_tables[0]; i++)
-        s_make_table (msdb, s_tables[i].name, s_tables[i].columns);
+        if (s_make_table (msdb, s_tables[i].name, s_tables[i].columns) &&
+            strcmp (s_tables[i].name, "syscategories") == 0)
+            s_fill_categories (self);
     sh_db_changed (self, msdb);
     return SH_OK;
 }

@@ -147,6 +147,25 @@ sh_fill_databases (sh_session_t *session, int db_id, sh_rowset_t *rows)
     free (list);
 }
 
+/*  From file_id on. */
+static void
+s_file_row (const sh_db_info_t *db, bool log, sh_value_t *v)
+{
+    char name[160];
+    snprintf (name, sizeof name, "%s%s", db->name, log ? "_log" : "");
+    v[0] = sh_value_int (log ? 2 : 1);
+    v[1] = sh_value_int (log);
+    sh_cell_text (&v[2], log ? "LOG" : "ROWS");
+    v[3] = sh_value_int (log ? 0 : 1);
+    sh_cell_text (&v[4], name);
+    sh_cell_text (&v[5], log ? db->log_file : db->data_file);
+    v[6] = sh_value_int (0);
+    sh_cell_text (&v[7], "ONLINE");
+    v[8] = sh_value_int ((log ? db->log_bytes : db->size_bytes) / 8192);
+    v[9] = sh_value_int (-1);
+    v[10] = sh_value_int (1024);
+}
+
 void
 sh_define_master_files (sh_rowset_t *rows)
 {
@@ -163,27 +182,53 @@ sh_fill_master_files (sh_session_t *session, int db_id, sh_rowset_t *rows)
     bool all = sh_right_server (session, "CREATE ANY DATABASE") ||
                sh_right_server (session, "VIEW ANY DEFINITION");
     for (size_t i = 0; i < count * 2; i++) {
-        const sh_db_info_t *db = &list[i / 2];
-        bool log = i % 2;
-        char name[160];
-        if (!all && !sh_right_database (session, db->id, "VIEW DEFINITION"))
+        if (!all && !sh_right_database (session, list[i / 2].id, "VIEW DEFINITION"))
             continue;
-        snprintf (name, sizeof name, "%s%s", db->name, log ? "_log" : "");
         sh_value_t *v = sh_rowset_add_row (rows);
-        v[0] = sh_value_int (db->id);
-        v[1] = sh_value_int (log ? 2 : 1);
-        v[2] = sh_value_int (log);
-        sh_cell_text (&v[3], log ? "LOG" : "ROWS");
-        v[4] = sh_value_int (log ? 0 : 1);
-        sh_cell_text (&v[5], name);
-        sh_cell_text (&v[6], log ? db->log_file : db->data_file);
-        v[7] = sh_value_int (0);
-        sh_cell_text (&v[8], "ONLINE");
-        v[9] = sh_value_int ((log ? db->log_bytes : db->size_bytes) / 8192);
-        v[10] = sh_value_int (-1);
-        v[11] = sh_value_int (1024);
+        v[0] = sh_value_int (list[i / 2].id);
+        s_file_row (&list[i / 2], i % 2, v + 1);
     }
     free (list);
+}
+
+/*  "sys.dm_db_log_space_usage (Transact-SQL)": of the database that it is asked in. */
+void
+sh_define_dm_db_log_space_usage (sh_rowset_t *rows)
+{
+    sh_view_fields (rows, "database_id:i,total_log_size_in_bytes:I,used_log_space_in_bytes:I,"
+                          "used_log_space_in_percent:f,log_space_in_bytes_since_last_backup:I");
+}
+
+void
+sh_fill_dm_db_log_space_usage (sh_session_t *session, int db_id, sh_rowset_t *rows)
+{
+    sh_db_info_t info;
+    if (sh_db_get (session->instance, db_id, &info) != SH_OK)
+        return;
+    sh_value_t *v = sh_rowset_add_row (rows);
+    v[0] = sh_value_int (db_id);
+    v[1] = sh_value_int (info.log_bytes);
+    v[2] = sh_value_int (info.log_used_bytes);
+    v[3] = sh_value_double ((double)info.log_used_bytes * 100.0 / (double)info.log_bytes);
+    v[4] = sh_value_int (info.log_since_backup_bytes);
+}
+
+/*  sys.database_files: the rows of sys.master_files that are this database's, to whoever is in it. */
+void
+sh_define_database_files (sh_rowset_t *rows)
+{
+    sh_view_fields (rows, "file_id:i,type:t,type_desc:n,data_space_id:i,name:n,physical_name:N,"
+                          "state:t,state_desc:n,size:i,max_size:i,growth:i");
+}
+
+void
+sh_fill_database_files (sh_session_t *session, int db_id, sh_rowset_t *rows)
+{
+    sh_db_info_t info;
+    if (sh_db_get (session->instance, db_id, &info) != SH_OK)
+        return;
+    for (int log = 0; log < 2; log++)
+        s_file_row (&info, log, sh_rowset_add_row (rows));
 }
 
 /*  A map of a Windows path makes this a server on Windows. */
@@ -351,6 +396,8 @@ sh_fill_sysservers (sh_session_t *session, int db_id, sh_rowset_t *rows)
 const sh_sysview_t sh_sysviews[] = {
     S_SYS (databases),
     S_SYS (master_files),
+    S_SYS (database_files),
+    S_STATE (dm_db_log_space_usage),
     S_SYS (configurations),
     S_SYS (database_recovery_status),
     S_SYS (database_role_members),

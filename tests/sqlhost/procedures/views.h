@@ -59,6 +59,8 @@ SH_VIEW (dm_os_sys_info);
 SH_VIEW (dm_os_enumerate_fixed_drives);
 SH_VIEW (dm_os_host_info);
 SH_VIEW (master_files);
+SH_VIEW (database_files);
+SH_VIEW (dm_db_log_space_usage);
 SH_VIEW (sysprocesses);
 SH_VIEW (sysservers);
 

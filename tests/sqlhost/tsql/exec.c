@@ -307,6 +307,23 @@ s_raise_arguments (sh_session_t *self, const sh_expr_t *args, sh_value_t *values
     return SH_OK;
 }
 
+/*  Those of sys.messages that system procedures raise by their number. */
+static const char *
+s_message_text (int64_t number)
+{
+    static const struct {
+        int number;
+        const char *text;
+    } messages[] = {{14234, "The specified '%s' is invalid (valid values are returned by %s)."},
+                    {14261, "The specified %s ('%s') already exists."},
+                    {14262, "The specified %s ('%s') does not exist."},
+                    {14269, "Job '%s' is already targeted at server '%s'."}};
+    for (size_t i = 0; i < sizeof messages / sizeof *messages; i++)
+        if (messages[i].number == number)
+            return messages[i].text;
+    return NULL;
+}
+
 /*  RAISERROR (message, severity, state, arguments...) */
 static sh_status_t
 s_raiserror_build (sh_session_t *self, const sh_stmt_t *stmt, sh_error_t *error)
@@ -334,11 +351,15 @@ s_raiserror_build (sh_session_t *self, const sh_stmt_t *stmt, sh_error_t *error)
         sh_buffer_t text = {0};
         error->number = 50000;
         if (first.kind == SH_INT) {
+            const char *known = s_message_text (first.as.integer);
             error->number = (int)first.as.integer;
-            sh_buffer_printf (&text,
-                              "Error %d, severity %d, state %d was raised, but no message with "
-                              "that error number was found in sys.messages.",
-                              error->number, (int)severity, (int)state);
+            if (known)
+                s_format (known, values, count, &text);
+            else
+                sh_buffer_printf (&text,
+                                  "Error %d, severity %d, state %d was raised, but no message with "
+                                  "that error number was found in sys.messages.",
+                                  error->number, (int)severity, (int)state);
         } else
             s_format (first.kind == SH_TEXT ? first.as.text : "", values, count, &text);
         error->severity = (int)(severity < 0 ? 0 : severity > 25 ? 25 : severity);
@@ -541,6 +562,7 @@ s_dispatch (sh_session_t *self, const sh_stmt_t *stmt)
         case SH_STMT_PRINCIPAL:
         case SH_STMT_PERMISSION:
         case SH_STMT_CHECKPOINT:
+        case SH_STMT_DBCC:
         case SH_STMT_RECONFIGURE:
         case SH_STMT_SHUTDOWN:
             return sh_exec_admin (self, stmt);

@@ -91,6 +91,38 @@ s_in_transaction (sh_session_t *self, const sh_stmt_t *stmt)
     return status;
 }
 
+/*  "DBCC SQLPERF (Transact-SQL)", LOGSPACE */
+static sh_status_t
+s_log_space (sh_session_t *self, const sh_stmt_t *stmt)
+{
+    sh_db_info_t *list = NULL;
+    sh_status_t status = sh_check_server (self, "VIEW SERVER STATE");
+    if (status != SH_OK)
+        return status;
+    size_t count = sh_db_list (self->instance, &list);
+    sh_rowset_t *rows = sh_rowset_new ();
+    sh_rowset_add_field (rows, "Database Name", sh_type_nvarchar (128), false);
+    sh_rowset_add_field (rows, "Log Size (MB)", sh_type_of (SH_TYPE_REAL), false);
+    sh_rowset_add_field (rows, "Log Space Used (%)", sh_type_of (SH_TYPE_REAL), false);
+    sh_rowset_add_field (rows, "Status", sh_type_of (SH_TYPE_INT), false);
+    for (size_t i = 0; i < count; i++) {
+        sh_value_t *v = sh_rowset_add_row (rows);
+        v[0] = sh_value_own (list[i].name, strlen (list[i].name));
+        v[1] = sh_value_double ((double)list[i].log_bytes / 1048576.0);
+        v[2] = sh_value_double ((double)list[i].log_used_bytes * 100.0 / (double)list[i].log_bytes);
+        v[3] = sh_value_int (0);
+    }
+    sh_out_rowset (self, rows);
+    sh_out_done (self, SH_COMMAND_SELECT, true, (int64_t)rows->row_count);
+    sh_rowset_destroy (&rows);
+    free (list);
+    if (!stmt->flag)
+        sh_out_info (self, 2528,
+                     "DBCC execution completed. If DBCC printed error messages, contact your "
+                     "system administrator.");
+    return SH_OK;
+}
+
 sh_flow_t
 sh_exec_admin (sh_session_t *self, const sh_stmt_t *stmt)
 {
@@ -109,9 +141,13 @@ sh_exec_admin (sh_session_t *self, const sh_stmt_t *stmt)
             status = s_in_transaction (self, stmt);
             break;
         case SH_STMT_CHECKPOINT:
-            status = sh_check_database (self, self->db_id, "CHECKPOINT");
+            if (!stmt->flag) /* else UPDATE STATISTICS: there are none */
+                status = sh_check_database (self, self->db_id, "CHECKPOINT");
             if (status == SH_OK && !stmt->flag)
                 status = sh_instance_checkpoint (self->instance, &self->error);
+            break;
+        case SH_STMT_DBCC:
+            status = s_log_space (self, stmt);
             break;
         case SH_STMT_RECONFIGURE:
             if (sh_right_server (self, "ALTER SETTINGS"))

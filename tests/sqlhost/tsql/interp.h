@@ -73,7 +73,8 @@ typedef sh_status_t (*sh_builtin_run_t) (sh_session_t *session, sh_call_t *call)
 typedef struct {
     const char *name; /* without schema: "sp_getapplock" */
     sh_builtin_run_t run;
-    bool restricted; /* wants sysadmin, or a grant in master */
+    /*  Wants sysadmin, or a grant: the database that a refusal names; NULL = everybody may. */
+    const char *home;
 } sh_builtin_t;
 
 /*  A system view: `define` adds the fields, `fill` the rows as they are now. */

@@ -382,8 +382,8 @@ s_call_builtin (sh_session_t *self, const sh_name_t *name, const sh_builtin_t *b
     int saved_db = self->db_id;
     s_enter (self, &frame);
     call->line = line;
-    if (status == SH_OK && builtin->restricted)
-        status = sh_check_system (self, builtin->name);
+    if (status == SH_OK && builtin->home)
+        status = sh_check_system (self, builtin->name, builtin->home);
     if (status == SH_OK) {
         sh_session_set_db (self, where.db_id);
         self->error = (sh_error_t){0};

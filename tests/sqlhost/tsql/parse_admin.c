@@ -334,6 +334,26 @@ s_checkpoint (sh_parse_t *p)
     return stmt;
 }
 
+/*  DBCC SQLPERF (LOGSPACE) [WITH NO_INFOMSGS] */
+static sh_stmt_t *
+s_dbcc (sh_parse_t *p)
+{
+    sh_stmt_t *stmt = sh_new_stmt (p, SH_STMT_DBCC);
+    if (!sh_next_is (p, 1, "SQLPERF"))
+        return sh_refuse (p, SH_NOT_SUPPORTED, 16, "DBCC %s is not supported by sqlhost.",
+                          sh_peek (p, 1)->text);
+    p->pos += 2;
+    if (!sh_expect_op (p, "("))
+        return NULL;
+    if (!sh_accept (p, "LOGSPACE"))
+        return sh_unsupported (p, "DBCC SQLPERF of anything but LOGSPACE");
+    if (!sh_expect_op (p, ")"))
+        return NULL;
+    if (sh_accept (p, "WITH"))
+        stmt->flag = sh_expect (p, "NO_INFOMSGS");
+    return p->failed ? NULL : stmt;
+}
+
 /*  ALTER AUTHORIZATION ON DATABASE::x TO y */
 static sh_stmt_t *
 s_authorization (sh_parse_t *p)
@@ -375,8 +395,10 @@ sh_parse_admin (sh_parse_t *p)
         return sh_refuse (p, SH_NOT_SUPPORTED, 16, "%s %s is not supported by sqlhost.",
                           sh_peek (p, 0)->text, sh_peek (p, 1)->text);
     }
-    if (sh_at (p, "DBCC") || sh_at (p, "SHUTDOWN") || sh_at (p, "READTEXT") ||
-        sh_at (p, "WRITETEXT") || sh_at (p, "UPDATETEXT") || sh_at (p, "REVERT"))
+    if (sh_at (p, "DBCC"))
+        return s_dbcc (p);
+    if (sh_at (p, "SHUTDOWN") || sh_at (p, "READTEXT") || sh_at (p, "WRITETEXT") ||
+        sh_at (p, "UPDATETEXT") || sh_at (p, "REVERT"))
         return sh_refuse (p, SH_NOT_SUPPORTED, 16, "%s %s is not supported by sqlhost.",
                           sh_peek (p, 0)->text, sh_peek (p, 1)->text);
     return NULL;

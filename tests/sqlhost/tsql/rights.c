@@ -658,9 +658,11 @@ sh_check_object (sh_session_t *self, int db_id, const char *schema, const char *
 }
 
 sh_status_t
-sh_check_system (sh_session_t *self, const char *object)
+sh_check_system (sh_session_t *self, const char *object, const char *home)
 {
-    return self->sysadmin || s_may (self, SH_DB_MASTER, "sys", object, "EXECUTE")
+    bool msdb = sh_same (home, "msdb");
+    return self->sysadmin ||
+                   s_may (self, msdb ? SH_DB_MSDB : SH_DB_MASTER, "sys", object, "EXECUTE")
                ? SH_OK
-               : s_denied (self, "EXECUTE", object, "mssqlsystemresource", "sys");
+               : s_denied (self, "EXECUTE", object, home, msdb ? "dbo" : "sys");
 }

@@ -64,8 +64,9 @@ sh_status_t sh_check_server (sh_session_t *self, const char *permission);
 sh_status_t sh_check_database (sh_session_t *self, int db_id, const char *permission);
 sh_status_t sh_check_object (sh_session_t *self, int db_id, const char *schema, const char *object,
                              int object_id, const char *permission);
-/*  229 of a procedure or function that belongs to the system. */
-sh_status_t sh_check_system (sh_session_t *self, const char *object);
+/*  229 of a procedure that belongs to the system: of msdb, or of the hidden resource database, whose
+ *  grants stand in master. */
+sh_status_t sh_check_system (sh_session_t *self, const char *object, const char *home);
 
 /*  exec_rights.c: GRANT, DENY, REVOKE, and the principals that they speak of. */
 sh_status_t sh_exec_permission (sh_session_t *self, const sh_stmt_t *stmt);
