@@ -161,23 +161,12 @@ the_old_job_beside_us_is_a_failure_until_it_is_disabled (void **state)
     (void)state;
     bm_cluster_exec (
         cluster, SQL01,
-        "DECLARE @job uniqueidentifier = NEWID (), @day datetime = GETDATE ();"
-        "INSERT INTO msdb.dbo.sysjobs (job_id, originating_server_id, name, enabled, start_step_id,"
-        " category_id, owner_sid, notify_level_eventlog, notify_level_email, delete_level,"
-        " date_created, date_modified, version_number) VALUES (@job, 0, N'Nightly marks', 1, 1, 0,"
-        " 0x01, 2, 0, 0, @day, @day, 1);"
-        "INSERT INTO msdb.dbo.sysjobsteps (job_id, step_id, step_name, subsystem, command, flags,"
-        " last_run_outcome, last_run_duration, last_run_date, last_run_time) VALUES (@job, 3,"
-        " N'MarkAndBackupLog', N'TSQL', N'exec [dbo].[sp_MarkAll] ''BTS'', ''D:\\Backup''', 0, 0, "
-        "0, 0, 0);"
-        "INSERT INTO msdb.dbo.sysschedules (schedule_uid, originating_server_id, name, owner_sid,"
-        " enabled, freq_type, freq_interval, freq_subday_type, freq_subday_interval,"
-        " freq_relative_interval, freq_recurrence_factor, active_start_date, active_end_date,"
-        " active_start_time, active_end_time, date_created, date_modified, version_number) VALUES"
-        " (NEWID (), 0, N'MarkAndBackupLogSched', 0x01, 1, 4, 1, 4, 15, 0, 0, 20260101, 99991231,"
-        " 0, 235959, @day, @day, 1);"
-        "INSERT INTO msdb.dbo.sysjobschedules (schedule_id, job_id, next_run_date, next_run_time)"
-        " SELECT schedule_id, @job, 0, 0 FROM msdb.dbo.sysschedules;");
+        "DECLARE @job uniqueidentifier;"
+        "EXEC msdb.dbo.sp_add_job @job_name = N'Nightly marks', @job_id = @job OUTPUT;"
+        "EXEC msdb.dbo.sp_add_jobstep @job_id = @job, @step_name = N'MarkAndBackupLog', @command ="
+        " N'exec [dbo].[sp_MarkAll] ''BTS'', ''D:\\Backup''';"
+        "EXEC msdb.dbo.sp_add_jobschedule @job_id = @job, @name = N'MarkAndBackupLogSched',"
+        " @freq_type = 4, @freq_interval = 1, @freq_subday_type = 4, @freq_subday_interval = 15;");
     s_expect_only (20, "failure", "old-job", "SQL01", "");
     assert_non_null (
         strstr (s_get (s_find ("failure", "old-job", "SQL01", ""), "text"), "Nightly marks"));
