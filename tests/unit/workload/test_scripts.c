@@ -384,6 +384,32 @@ an_inline_batch_leaves_its_transaction_open (void **state)
     stand_exec (sql, "ROLLBACK");
 }
 
+static void
+a_group_can_be_made_one_of_an_older_version (void **state)
+{
+    NEEDS_STAND (state);
+    bm_sql_t *sql = *state;
+    stand_exec (sql, "CREATE DATABASE OlderMgmt");
+    stand_exec (sql, "USE OlderMgmt");
+    stand_script (sql, "backup-setup.sql");
+    stand_script (sql, "management.sql");
+    stand_exec (sql, "UPDATE dbo.adm_BackupSettings SET ForceFull = 1");
+    stand_script (sql, "management-older.sql");
+    stand_script (sql, "backup-setup-sso.sql");
+    s_expect (sql, "SELECT OBJECT_ID (N'dbo.adm_BackupSettings') AS v", NULL);
+    s_expect (sql, "SELECT CAST (ForceFull AS int) AS v FROM dbo.adm_ForceFullBackup", "1");
+    stand_exec (sql, "UPDATE dbo.adm_ForceFullBackup SET ForceFull = 0");
+    stand_exec (sql, "EXEC dbo.sp_ForceFullBackup");
+    s_expect (sql, "SELECT CAST (ForceFull AS int) AS v FROM dbo.adm_ForceFullBackup", "1");
+    s_expect (sql,
+              "SELECT COUNT (*) AS v FROM sys.parameters WHERE name = N'@bCompression' AND "
+              "object_id IN (OBJECT_ID (N'dbo.sp_BackupBizTalkFull'), OBJECT_ID "
+              "(N'dbo.sp_BackupBizTalkLog'))",
+              "0");
+    stand_exec (sql, "USE " MGMT);
+    stand_exec (sql, "DROP DATABASE OlderMgmt");
+}
+
 int
 main (void)
 {
@@ -402,6 +428,7 @@ main (void)
         T (texts_of_every_length_go_into_a_procedure_and_come_back),
         T (an_inline_batch_leaves_its_transaction_open),
         T (a_failed_mark_takes_the_whole_transaction_back),
+        T (a_group_can_be_made_one_of_an_older_version),
     };
     return cmocka_run_group_tests (tests, s_begin, s_end);
 }
