@@ -219,15 +219,13 @@ bm_straddle_rounds (bm_cluster_t *cluster, const char *name, int64_t rate, size_
 }
 
 void
-bm_straddle_print (const bm_straddle_row_t *rows, size_t count)
+bm_straddle_print (const bm_straddle_row_t *row, bool first)
 {
-    print_message ("%-24s %6s %9s %7s %6s %9s %6s %10s %15s %12s\n", "", "asked", "measured",
-                   "rounds", "clean", "doubtful", "other", "straddled", "clean&straddled",
-                   "clean/whole");
-    for (size_t i = 0; i < count; i++) {
-        const bm_straddle_row_t *r = &rows[i];
-        print_message ("%-24s %4" PRId64 "/s %7.1f/s %7zu %6zu %9zu %6zu %10zu %15zu %6zu/%zu\n",
-                       r->name, r->rate, r->measured, r->rounds, r->clean, r->doubtful, r->other,
-                       r->straddled, r->clean_straddled, r->whole_clean, r->whole);
-    }
+    if (first)
+        print_message ("%-22s %6s %9s %6s %5s %8s %5s %9s %15s %11s\n", "", "asked", "measured",
+                       "rounds", "clean", "doubtful", "other", "straddled", "clean&straddled",
+                       "clean/whole");
+    print_message ("%-22s %4" PRId64 "/s %7.1f/s %6zu %5zu %8zu %5zu %9zu %15zu %5zu/%zu\n",
+                   row->name, row->rate, row->measured, row->rounds, row->clean, row->doubtful,
+                   row->other, row->straddled, row->clean_straddled, row->whole_clean, row->whole);
 }

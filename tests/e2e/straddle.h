@@ -26,6 +26,7 @@ bm_cluster_t *bm_straddle_cluster (void);
  *  instance's mark is so much later, and branches are held between prepare and commit. */
 bm_straddle_row_t bm_straddle_rounds (bm_cluster_t *cluster, const char *name, int64_t rate,
                                       size_t rounds, int slow_ms);
-void bm_straddle_print (const bm_straddle_row_t *rows, size_t count);
+/*  The first row with the table's head. */
+void bm_straddle_print (const bm_straddle_row_t *row, bool first);
 
 #endif

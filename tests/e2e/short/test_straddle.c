@@ -13,10 +13,11 @@ no_clean_mark_is_straddled_by_a_distributed_transaction (void **state)
 {
     (void)state;
     bm_cluster_t *cluster = bm_straddle_cluster ();
-    bm_straddle_row_t rows[] = {
-        bm_straddle_rounds (cluster, "as it comes", 5, ROUNDS, 0),
-        bm_straddle_rounds (cluster, "slow COMMIT, forced", 50, ROUNDS, SLOW_MS)};
-    bm_straddle_print (rows, 2);
+    bm_straddle_row_t rows[2];
+    rows[0] = bm_straddle_rounds (cluster, "as it comes", 5, ROUNDS, 0);
+    bm_straddle_print (&rows[0], true);
+    rows[1] = bm_straddle_rounds (cluster, "slow COMMIT, forced", 50, ROUNDS, SLOW_MS);
+    bm_straddle_print (&rows[1], false);
     assert_int_equal (rows[0].clean_straddled + rows[1].clean_straddled, 0);
     assert_true (rows[0].clean > 0);
     /*  The twin: who takes these marks without asking the check takes straddled ones. */
