@@ -1,4 +1,5 @@
-/*  Distributed transactions, slow COMMITs and locks that block a mark. Every race is forced by a fault of the stand-in and by
+/*  Distributed transactions, slow COMMITs, locks that block a mark, marks that SQL Server drops, clocks that jump, a login that
+ *  may not look. Every race is forced by a fault of the stand-in and by
  *  the order in which the test ends its branches; none is hoped for. */
 #include <signal.h>
 #include <stdarg.h>
@@ -6,7 +7,9 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 #include "common/clock.h"
 #include "tests/e2e/cluster.h"
@@ -17,11 +20,30 @@ enum { WAIT_MS = 60000, END_MS = 120000, MESSAGES = 1, ORDERS = 2 };
 
 static bm_cluster_t *cluster;
 static bm_ran_t ran;
+static char clock_file[] = "/tmp/btsmark-clock-XXXXXX";
+
+/*  Wall time of every process, the stand-ins' too, jumps to so many seconds ahead of the machine's. */
+static void
+s_set_clock (long seconds)
+{
+    char *beside = bm_format ("%s.next", clock_file);
+    FILE *file = fopen (beside, "we");
+    assert_non_null (file);
+    assert_true (fprintf (file, "%ld", seconds) > 0);
+    assert_int_equal (fclose (file), 0);
+    assert_int_equal (rename (beside, clock_file), 0); /* nobody reads half of it */
+    free (beside);
+}
 
 static int
 s_setup (void **state)
 {
     (void)state;
+    int file = mkstemp (clock_file);
+    assert_true (file >= 0);
+    close (file);
+    setenv ("BTSMARK_TEST_CLOCK", clock_file, 1);
+    s_set_clock (0);
     cluster = bm_cluster_start (3, 8, false);
     bm_cluster_exec (cluster, MESSAGES,
                      "CREATE TABLE BizTalkMsgBoxDb.dbo.Moved (id int NOT NULL PRIMARY KEY)");
@@ -42,6 +64,8 @@ s_teardown (void **state)
     (void)state;
     bm_cluster_stop (&cluster);
     bm_ran_clear (&ran);
+    unsetenv ("BTSMARK_TEST_CLOCK");
+    unlink (clock_file);
     return 0;
 }
 
@@ -315,6 +339,147 @@ a_lock_that_is_held_for_ever_where_tracking_is_fenced_is_named (void **state)
     s_locked_for_ever (ORDERS, "BizTalkDTADb.dbo.TDDS_StreamStatus");
 }
 
+/*  3923: SQL Server ignores the mark in a database with bulk-logged work that is not backed up, and says so in passing. Its
+ *  log is backed up, and then the same run marks once more. */
+static void
+a_mark_that_sql_server_drops_is_followed_by_a_second_set_with_a_clean_one (void **state)
+{
+    (void)state;
+    bm_cluster_exec (cluster, ORDERS, "ALTER DATABASE OrdersDb SET RECOVERY BULK_LOGGED");
+    bm_cluster_exec (cluster, ORDERS, "SELECT id INTO OrdersDb.dbo.Loaded FROM OrdersDb.dbo.Moved");
+    bm_cluster_btsmark (cluster, &ran, "log", "--json", NULL);
+    bm_cluster_exec (cluster, ORDERS, "ALTER DATABASE OrdersDb SET RECOVERY FULL");
+    json_t *sets = json_object_get (ran.json, "sets");
+    assert_int_equal (json_array_size (sets), 2);
+    s_expect_outcome (json_array_get (sets, 0), "unproven");
+    assert_false (json_is_true (json_object_get (json_array_get (sets, 0), "complete")));
+    s_expect_outcome (json_array_get (sets, 1), "clean");
+    assert_true (json_is_true (json_object_get (json_array_get (sets, 1), "complete")));
+    assert_non_null (strstr (ran.out, "message 3923"));
+    s_expect_clean_run ();
+}
+
+/* ---- clocks ------------------------------------------------------------------------------------------------------ */
+
+/*  Deadlines and leases are on the monotonic clock; wall time is for names and people. A jump costs at most a round. */
+static void
+s_jump_in_a_round (long seconds)
+{
+    bm_cluster_fault (cluster, MESSAGES, "commit_hold", "1");
+    bm_process_t *run = bm_cluster_spawn_btsmark (cluster, "log", "--json", "--events", NULL);
+    bm_process_wait_text (run, "COMMITTING", WAIT_MS);
+    s_set_clock (seconds);
+    bm_cluster_fault (cluster, MESSAGES, "commit_hold", "0");
+    int code = bm_process_wait_end (run, &ran, END_MS);
+    bm_process_destroy (&run);
+    s_expect_code (0, code);
+    s_expect_outcome (s_set (), "clean");
+    s_expect_clean_run ();
+}
+
+static void
+a_clock_that_jumps_in_the_middle_of_a_round_costs_at_most_that_round (void **state)
+{
+    (void)state;
+#ifdef NDEBUG
+    print_message ("SKIPPED: release builds have no clock for tests\n");
+    skip ();
+#endif
+    s_jump_in_a_round (2 * 3600);
+    s_jump_in_a_round (3600); /* back by an hour */
+    s_jump_in_a_round (0);
+}
+
+static void
+a_clock_that_was_set_back_between_runs_breaks_no_chain (void **state)
+{
+    (void)state;
+#ifdef NDEBUG
+    print_message ("SKIPPED: release builds have no clock for tests\n");
+    skip ();
+#endif
+    s_set_clock (5 * 3600);
+    s_expect_clean_run ();
+    s_set_clock (0);
+    s_expect_clean_run ();
+    bm_sql_t *sql = bm_cluster_sql (cluster, ORDERS, NULL);
+    bm_sql_result_t *result = NULL;
+    bm_error_t error = {0};
+    assert_int_equal (
+        bm_sql_exec (sql,
+                     "SELECT first_lsn, last_lsn FROM msdb.dbo.backupset WHERE type = 'L' AND "
+                     "database_name = N'OrdersDb' ORDER BY backup_set_id",
+                     &result, &error),
+        BM_OK);
+    int set = bm_sql_result_find (result, (const char *[]){"first_lsn", "last_lsn", NULL});
+    assert_true (bm_sql_result_rows (result, set) > 2);
+    for (size_t row = 1; row < bm_sql_result_rows (result, set); row++)
+        assert_string_equal (bm_sql_result_text (result, set, row, "first_lsn"),
+                             bm_sql_result_text (result, set, row - 1, "last_lsn"));
+    bm_sql_result_destroy (&result);
+    bm_sql_close (&sql);
+}
+
+/* ---- rights ------------------------------------------------------------------------------------------------------ */
+
+/*  What `btsmark check` prints is typed in until a login that is no administrator can do all the work. */
+static void
+s_grant_what_is_printed (size_t host)
+{
+    size_t index, typed;
+    do {
+        typed = 0;
+        json_t *finding;
+        bm_cluster_btsmark (cluster, &ran, "check", "--json", NULL);
+        json_t *findings = json_incref (json_object_get (ran.json, "findings"));
+        json_array_foreach (findings, index, finding)
+        {
+            const char *remedy = json_string_value (json_object_get (finding, "remedy"));
+            if (!remedy || strncmp (remedy, "USE ", 4) != 0)
+                continue;
+            bm_cluster_exec (cluster, host, remedy);
+            typed++;
+        }
+        json_decref (findings);
+    } while (typed > 0);
+}
+
+static void
+a_login_that_may_not_look_gets_unchecked_marks_and_is_told_what_to_grant (void **state)
+{
+    (void)state;
+    char line[128] = "";
+    FILE *file = fopen (bm_cluster_path (cluster, "sa.password"), "re");
+    assert_true (file && fgets (line, sizeof line, file));
+    fclose (file);
+    line[strcspn (line, "\n")] = '\0';
+    char *make = bm_format ("CREATE LOGIN btsagent WITH PASSWORD = N'%s'", line);
+    bm_cluster_exec (cluster, ORDERS, make);
+    memset (make, 0, strlen (make));
+    free (make);
+    bm_cluster_edit (cluster, "agent-SQL03.ini", "login = sa", "login = btsagent");
+    bm_cluster_kill (cluster, "agent-SQL03", SIGTERM);
+    bm_cluster_resume (cluster);
+    s_grant_what_is_printed (ORDERS);
+    s_expect_clean_run ();
+
+    bm_cluster_exec (cluster, ORDERS, "USE master; DENY VIEW SERVER STATE TO btsagent");
+    s_expect_code (0, bm_cluster_btsmark (cluster, &ran, "log", "--json", NULL));
+    s_expect_outcome (s_set (), "unchecked");
+    assert_true (json_is_true (json_object_get (s_set (), "complete")));
+    assert_int_equal (json_array_size (json_object_get (s_set (), "attempts")), 0);
+    assert_non_null (strstr (ran.out, "GRANT VIEW SERVER STATE TO [btsagent]"));
+    bm_cluster_edit (cluster, "btsmark.ini", "[round]\n", "[round]\ndoubtful = fail\n");
+    s_expect_code (22, bm_cluster_btsmark (cluster, &ran, "log", "--json", NULL));
+    s_expect_outcome (s_set (), "unchecked");
+    assert_false (json_is_true (json_object_get (s_set (), "complete")));
+    assert_int_equal (s_backed_up (), 8);
+
+    bm_cluster_exec (cluster, ORDERS, "USE master; GRANT VIEW SERVER STATE TO btsagent");
+    s_expect_clean_run ();
+    bm_cluster_edit (cluster, "btsmark.ini", "doubtful = fail\n", "");
+}
+
 static void
 every_process_ends_cleanly_and_no_log_holds_an_unexpected_error (void **state)
 {
@@ -335,6 +500,11 @@ main (void)
         cmocka_unit_test (a_sql_server_that_takes_20_seconds_to_commit_costs_the_mark_and_no_log),
         cmocka_unit_test (a_lock_that_is_held_for_ever_where_the_mark_is_written_is_named),
         cmocka_unit_test (a_lock_that_is_held_for_ever_where_tracking_is_fenced_is_named),
+        cmocka_unit_test (
+            a_mark_that_sql_server_drops_is_followed_by_a_second_set_with_a_clean_one),
+        cmocka_unit_test (a_clock_that_jumps_in_the_middle_of_a_round_costs_at_most_that_round),
+        cmocka_unit_test (a_clock_that_was_set_back_between_runs_breaks_no_chain),
+        cmocka_unit_test (a_login_that_may_not_look_gets_unchecked_marks_and_is_told_what_to_grant),
         cmocka_unit_test (every_process_ends_cleanly_and_no_log_holds_an_unexpected_error),
     };
     return cmocka_run_group_tests (tests, s_setup, s_teardown);
