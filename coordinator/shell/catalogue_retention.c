@@ -351,7 +351,8 @@ bm_catalogue_removals_open (bm_catalogue_t *self, uint64_t run, int64_t decided_
     return bm_catalogue_end (self, status, error);
 }
 
-/*  A striped backup is gone with its first stripe: its other stripes are removals of their own. */
+/*  A striped backup is gone with its first stripe: the others are removals of their own, and the first is closed as left while one
+ *  of them stands. */
 static bm_status_t
 s_file_removed (bm_catalogue_t *self, int64_t removal, bm_error_t *error)
 {
@@ -377,20 +378,28 @@ s_file_removed (bm_catalogue_t *self, int64_t removal, bm_error_t *error)
     return status;
 }
 
-bm_status_t
-bm_catalogue_removal_close (bm_catalogue_t *self, int64_t removal, const char *fate, int64_t bytes,
-                            const char *text, bm_error_t *error)
+static bm_status_t
+s_close_removal (bm_catalogue_t *self, const bm_removal_end_t *end, bm_error_t *error)
 {
-    bool left = strcmp (fate, "left") == 0;
-    bm_require (left || strcmp (fate, "deleted") == 0 || strcmp (fate, "was gone") == 0);
-    bm_status_t status = bm_catalogue_begin (self, error);
-    if (!status)
-        status = bm_catalogue_run (self, error,
-                                   "UPDATE removals SET fate = ?, text = ?, ended_us = ?, bytes = "
-                                   "coalesce (nullif (?, -1), bytes) WHERE removal = ?",
-                                   "ttiii", fate, text, bm_catalogue_now (), bytes, removal);
+    bool left = strcmp (end->fate, "left") == 0;
+    bm_require (left || strcmp (end->fate, "deleted") == 0 || strcmp (end->fate, "was gone") == 0);
+    bm_status_t status = bm_catalogue_run (
+        self, error,
+        "UPDATE removals SET fate = ?, text = ?, ended_us = ?, bytes = "
+        "coalesce (nullif (?, -1), bytes) WHERE removal = ?",
+        "ttiii", end->fate, end->text, bm_catalogue_now (), end->bytes, end->removal);
     if (!status && !left)
-        status = s_file_removed (self, removal, error);
+        status = s_file_removed (self, end->removal, error);
+    return status;
+}
+
+bm_status_t
+bm_catalogue_removals_close (bm_catalogue_t *self, const bm_removal_end_t *ends, size_t count,
+                             bm_error_t *error)
+{
+    bm_status_t status = bm_catalogue_begin (self, error);
+    for (size_t i = 0; !status && i < count; i++)
+        status = s_close_removal (self, &ends[i], error);
     return bm_catalogue_end (self, status, error);
 }
 

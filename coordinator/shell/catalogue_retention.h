@@ -132,9 +132,14 @@ typedef struct bm_removal {
  *  `decided_us`: the decision did not know of it. */
 bm_status_t bm_catalogue_removals_open (bm_catalogue_t *self, uint64_t run, int64_t decided_us,
                                         bm_removal_t *removals, size_t count, bm_error_t *error);
-/*  fate: "deleted", "was gone", "left". With the first two the file counts as removed. */
-bm_status_t bm_catalogue_removal_close (bm_catalogue_t *self, int64_t removal, const char *fate,
-                                        int64_t bytes, const char *text, bm_error_t *error);
+/*  What came of a removal. fate: "deleted", "was gone", "left". With the first two the file counts as removed. */
+typedef struct bm_removal_end {
+    int64_t removal, bytes; /* bytes -1 = not known */
+    const char *fate, *text;
+} bm_removal_end_t;
+
+bm_status_t bm_catalogue_removals_close (bm_catalogue_t *self, const bm_removal_end_t *ends,
+                                         size_t count, bm_error_t *error);
 
 typedef struct bm_removal_row {
     int64_t removal;

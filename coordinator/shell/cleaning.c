@@ -131,6 +131,7 @@ s_decide (clean_t *self)
 
 typedef struct spot {
     size_t member, link;
+    char *file;
 } spot_t;
 
 typedef struct spots {
@@ -140,17 +141,34 @@ typedef struct spots {
 } spots_t;
 
 static void
+s_add_look (spots_t *spots, size_t member, size_t link, const bm_backup_t *backup, const char *file,
+            size_t length)
+{
+    if ((spots->count & (spots->count - 1)) == 0) {
+        size_t room = spots->count ? spots->count * 2 : 1;
+        spots->items = bm_realloc (spots->items, room * sizeof *spots->items);
+        spots->looks = bm_realloc (spots->looks, room * sizeof *spots->looks);
+    }
+    char *name = bm_format ("%.*s", (int)length, file);
+    spots->items[spots->count] = (spot_t){member, link, name};
+    spots->looks[spots->count++] =
+        (bm_look_t){.instance = backup->instance, .file = name, .ours = backup->ours};
+}
+
+/*  The backup's file, or all its stripes, one after the other. */
+static void
 s_add_spot (clean_t *self, spots_t *spots, size_t member, size_t link)
 {
     const bm_backup_t *backup = &self->marks->details[member].stored[link]->backup;
     if (self->looked[member][link] || !backup->instance || !backup->device)
         return;
     self->looked[member][link] = true;
-    spots->items = bm_realloc (spots->items, (spots->count + 1) * sizeof *spots->items);
-    spots->looks = bm_realloc (spots->looks, (spots->count + 1) * sizeof *spots->looks);
-    spots->items[spots->count] = (spot_t){member, link};
-    spots->looks[spots->count++] =
-        (bm_look_t){.instance = backup->instance, .file = backup->device, .ours = backup->ours};
+    s_add_look (spots, member, link, backup, backup->device, strlen (backup->device));
+    for (const char *more = backup->more_devices; more && *more;) {
+        size_t length = strcspn (more, "\n");
+        s_add_look (spots, member, link, backup, more, length);
+        more += length + (more[length] == '\n');
+    }
 }
 
 /*  The ways to the marks that count, the present chain, and what was missing the last time. Our own files only where it
@@ -180,38 +198,55 @@ s_collect (clean_t *self, bool ours, spots_t *spots)
     bm_usable_destroy (&usable);
 }
 
+/*  One backup: it is there when all its stripes are. How many looks are of it. */
+static size_t
+s_take_backup (clean_t *self, const spots_t *spots, size_t at, bm_file_state_t *state)
+{
+    size_t count = 0;
+    *state = BM_FILE_PRESENT;
+    for (;
+         at + count < spots->count && spots->items[at + count].member == spots->items[at].member &&
+         spots->items[at + count].link == spots->items[at].link;
+         count++) {
+        const bm_look_t *look = &spots->looks[at + count];
+        self->out->looked_at += look->asked;
+        if (look->asked && !look->exists)
+            *state = BM_FILE_MISSING;
+        if (!look->asked && *state == BM_FILE_PRESENT)
+            *state = BM_FILE_UNKNOWN;
+        if (!look->asked && look->ours && !self->stop)
+            self->stop = bm_format ("%s on %s could not be looked at: %s", look->file,
+                                    look->instance, look->problem);
+    }
+    return count;
+}
+
 /*  True when what was seen may change the decision. */
 static bool
 s_take_looks (clean_t *self, const spots_t *spots)
 {
-    bool changed = false;
+    bool changed = false, stopped = self->stop != NULL;
     bm_file_seen_t *seen = bm_alloc ((spots->count + 1) * sizeof *seen);
     size_t seen_count = 0;
     bm_error_t error = {0};
-    for (size_t i = 0; i < spots->count; i++) {
-        const bm_look_t *look = &spots->looks[i];
+    bm_file_state_t state;
+    for (size_t i = 0, looks; i < spots->count; i += looks) {
         const bm_marks_member_t *member = &self->marks->details[spots->items[i].member];
         bm_link_t *link = &member->links[spots->items[i].link];
-        bm_file_state_t state = look->exists ? BM_FILE_PRESENT : BM_FILE_MISSING;
-        if (!look->asked) {
-            if (look->ours && !self->stop) {
-                self->stop = bm_format ("%s on %s could not be looked at: %s", look->file,
-                                        look->instance, look->problem);
-                changed = true;
-            }
+        looks = s_take_backup (self, spots, i, &state);
+        if (state == BM_FILE_UNKNOWN)
             continue;
-        }
-        self->out->looked_at++;
         if (state != member->stored[spots->items[i].link]->state)
-            seen[seen_count++] = (bm_file_seen_t){look->instance, look->file, state};
-        changed |= link->unreadable == look->exists;
-        link->unreadable = !look->exists;
+            seen[seen_count++] =
+                (bm_file_seen_t){spots->looks[i].instance, spots->looks[i].file, state};
+        changed |= link->unreadable != (state == BM_FILE_MISSING);
+        link->unreadable = state == BM_FILE_MISSING;
     }
     if (!self->out->dry_run && seen_count &&
         bm_catalogue_files_seen (self->work->catalogue, seen, seen_count, &error) != BM_OK)
         s_warn (self, &error);
     free (seen);
-    return changed;
+    return changed || (self->stop && !stopped);
 }
 
 static bool
@@ -221,8 +256,10 @@ s_look (clean_t *self, bool ours)
     s_collect (self, ours, &spots);
     bm_cleaning_look (self->work, spots.looks, spots.count);
     bool changed = s_take_looks (self, &spots);
-    for (size_t i = 0; i < spots.count; i++)
+    for (size_t i = 0; i < spots.count; i++) {
         free (spots.looks[i].problem);
+        free (spots.items[i].file);
+    }
     free (spots.looks);
     free (spots.items);
     return changed;
@@ -303,12 +340,14 @@ s_list (clean_t *self)
                         strcmp (member->stored[n]->backup.device, backup->device) == 0;
             if (!backup->device || again)
                 continue;
+            size_t first = self->out->count;
             s_list_file (self, i, k, backup->device, strlen (backup->device));
             for (const char *more = backup->more_devices; more && *more;) {
                 size_t length = strcspn (more, "\n");
                 s_list_file (self, i, k, more, length);
                 more += length + (more[length] == '\n');
             }
+            self->out->files[first].stripes = self->out->count - first - 1;
         }
     }
 }
@@ -510,15 +549,18 @@ s_settle_removals (clean_t *self)
         looks[i] = (bm_look_t){.instance = rows[i].instance, .file = rows[i].file};
     if (count)
         bm_cleaning_look (work, looks, count);
+    bm_removal_end_t *ends = bm_alloc ((count + 1) * sizeof *ends);
+    size_t known = 0;
     for (size_t i = 0; i < count; i++) {
-        error = (bm_error_t){0};
-        if (looks[i].asked &&
-            bm_catalogue_removal_close (work->catalogue, rows[i].removal,
-                                        looks[i].exists ? "left" : "was gone", -1,
-                                        "an earlier run ended before the answer", &error) != BM_OK)
-            s_warn (self, &error);
+        if (looks[i].asked)
+            ends[known++] =
+                (bm_removal_end_t){rows[i].removal, -1, looks[i].exists ? "left" : "was gone",
+                                   "an earlier run ended before the answer"};
         free (looks[i].problem);
     }
+    if (known && bm_catalogue_removals_close (work->catalogue, ends, known, &error) != BM_OK)
+        s_warn (self, &error);
+    free (ends);
     free (looks);
     bm_removal_rows_destroy (&rows, count);
 }

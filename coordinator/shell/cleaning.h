@@ -21,6 +21,8 @@ typedef struct bm_cleaning_file {
     const char *fate; /* "deleted", "was gone", "left"; NULL = it was not ordered */
     char *problem;    /* of "left", or why there is no answer */
     int64_t removal;  /* in the journal; 0 = none */
+    bool closed;      /* there, too */
+    size_t stripes;   /* how many of the files after it are further stripes of the same backup */
 } bm_cleaning_file_t;
 
 /*  Rows of MarkLog that went, or would go. */

@@ -177,11 +177,9 @@ bm_cleaning_look (bm_work_t *work, bm_look_t *looks, size_t count)
 
 /* ---- deleting ---------------------------------------------------------------------------------------------------- */
 
-/*  Without an answer the journal stays open: the next cleaning looks what became of the file. */
 static void
-s_close_removal (bm_work_t *work, bm_cleaning_file_t *file, const Btsmark__DeletedFile *deleted)
+s_take_fate (bm_cleaning_file_t *file, const Btsmark__DeletedFile *deleted)
 {
-    bm_error_t error = {0};
     file->fate = "left";
     if (deleted->fate == BTSMARK__FILE_FATE__FATE_DELETED)
         file->fate = "deleted";
@@ -192,9 +190,32 @@ s_close_removal (bm_work_t *work, bm_cleaning_file_t *file, const Btsmark__Delet
             bm_strdup (deleted->fault ? deleted->fault->text : "the agent left it, and not why");
     if (deleted->bytes >= 0)
         file->bytes = deleted->bytes;
-    if (bm_catalogue_removal_close (work->catalogue, file->removal, file->fate, deleted->bytes,
-                                    file->problem, &error) != BM_OK)
+}
+
+/*  Without an answer the journal stays open: the next cleaning looks what became of the file. A backup of several stripes is gone
+ *  when all of them are: until then its first one counts as left, and is ordered again. */
+static void
+s_close_removals (bm_work_t *work, bm_cleaning_t *cleaning)
+{
+    bm_removal_end_t *ends = bm_alloc ((cleaning->count + 1) * sizeof *ends);
+    size_t count = 0;
+    bm_error_t error = {0};
+    for (size_t i = 0; i < cleaning->count; i++) {
+        const bm_cleaning_file_t *file = &cleaning->files[i];
+        if (!file->removal || !file->fate || file->closed)
+            continue;
+        cleaning->files[i].closed = true;
+        bm_removal_end_t *end = &ends[count++];
+        *end = (bm_removal_end_t){file->removal, file->bytes, file->fate, file->problem};
+        for (size_t k = 1; k <= file->stripes; k++)
+            if (!file[k].fate || strcmp (file[k].fate, "left") == 0) {
+                end->fate = "left";
+                end->text = "another stripe of the same backup stands";
+            }
+    }
+    if (count && bm_catalogue_removals_close (work->catalogue, ends, count, &error) != BM_OK)
         bm_report_warn (work->report, "%s", error.text);
+    free (ends);
 }
 
 static void
@@ -216,7 +237,7 @@ s_on_deleted (void *argument, size_t agent, const Btsmark__Envelope *answer,
             bm_cleaning_file_t *file = &cleaning->files[ask->items[(i + k) % ask->count]];
             if (strcmp (file->file, deleted->files[i]->file) != 0 || file->fate)
                 continue;
-            s_close_removal (ask->asking->work, file, deleted->files[i]);
+            s_take_fate (file, deleted->files[i]);
             break;
         }
     for (size_t i = 0; i < ask->count; i++) {
@@ -267,6 +288,7 @@ bm_cleaning_delete (bm_work_t *work, bm_cleaning_t *cleaning)
     for (size_t i = 0; i < self.count; i++)
         s_order_deletion (&self, self.asks[i]);
     s_wait (&self);
+    s_close_removals (work, cleaning);
     s_close (&self);
 }
 

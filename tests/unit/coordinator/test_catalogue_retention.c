@@ -214,8 +214,9 @@ a_removed_file_is_forgotten_and_its_set_is_marked_as_cleaned (void **state)
     OK (bm_catalogue_manifest_put (catalogue, 2, "SQL01", "/b/BTS_2.btsmark.json", "x", &s_error));
     OK (bm_catalogue_removals_open (catalogue, 1700000000, INT64_MAX, removals, 2, &s_error));
     assert_true (removals[0].removal > 0 && removals[1].removal > removals[0].removal);
-    OK (bm_catalogue_removal_close (catalogue, removals[0].removal, "deleted", 9, NULL, &s_error));
-    OK (bm_catalogue_removal_close (catalogue, removals[1].removal, "left", -1, "no", &s_error));
+    bm_removal_end_t ends[] = {{removals[0].removal, 9, "deleted", NULL},
+                               {removals[1].removal, -1, "left", "no"}};
+    OK (bm_catalogue_removals_close (catalogue, ends, 2, &s_error));
     s_expect_why (catalogue, "deleted by retention", "");
     bm_set_row_t *row = NULL;
     OK (bm_catalogue_set (catalogue, 2, &row, &s_error));

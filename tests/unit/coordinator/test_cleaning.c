@@ -17,8 +17,9 @@ enum { FILES = 64 };
 typedef struct disk {
     char gone[FILES][64];
     size_t gone_count;
-    bool leaves; /* refuses to delete */
-    bool blind;  /* cannot look */
+    bool leaves;     /* refuses to delete */
+    bool leaves_one; /* only what is called so */
+    bool blind;      /* cannot look */
     size_t deleted_orders, rows;
     char before[32], keep[64];
 } disk_t;
@@ -88,7 +89,7 @@ s_delete (disk_t *disk, const Btsmark__DeleteFiles *order, parts_t *parts,
         fate->bytes = 10;
         fate->fate = s_is_gone (disk, fate->file) ? BTSMARK__FILE_FATE__FATE_WAS_GONE
                                                   : BTSMARK__FILE_FATE__FATE_DELETED;
-        if (disk->leaves) {
+        if (disk->leaves || (disk->leaves_one && strstr (fate->file, "stays"))) {
             fate->fate = BTSMARK__FILE_FATE__FATE_LEFT;
             fate->fault = &parts->fault;
         } else if (fate->fate == BTSMARK__FILE_FATE__FATE_DELETED)
@@ -436,6 +437,54 @@ a_deletion_whose_answer_was_lost_is_settled_by_the_next_cleaning (void **state)
     assert_int_equal (s_stored (fixture), 4);
 }
 
+/*  The first set's full of SQL01 has a second stripe. */
+static void
+s_stripe (fixture_t *fixture, int64_t set_id, char *second)
+{
+    bm_catalogue_t *catalogue = fixture->group.work.catalogue;
+    bm_backups_t backups = {0};
+    OK (bm_catalogue_set_backups (catalogue, set_id, &backups, &s_error));
+    for (size_t i = 0; i < backups.count; i++)
+        if (strcmp (backups.items[i].server, "SQL01") == 0) {
+            bm_backup_t backup = backups.items[i];
+            backup.more_devices = second;
+            OK (bm_catalogue_backup_put (catalogue, &backup, &s_error));
+        }
+    bm_backups_clear (&backups);
+}
+
+static void
+a_striped_backup_goes_with_all_its_stripes_or_stays_known (void **state)
+{
+    fixture_t *fixture = *state;
+    s_start (fixture, ONE);
+    s_stripe (fixture, 1, "/b/stays");
+    fixture->disks[0].leaves_one = true;
+    s_clean (fixture, false);
+    assert_int_equal (s_going (fixture, "left"), 1);
+    assert_true (s_is_gone (&fixture->disks[0], "/b/0-1.bak"));
+    assert_int_equal (s_stored (fixture), 5);
+    fixture->disks[0].leaves_one = false;
+    s_clean (fixture, false);
+    assert_int_equal (s_going (fixture, "was gone"), 1);
+    assert_true (s_is_gone (&fixture->disks[0], "/b/stays"));
+    assert_int_equal (s_stored (fixture), 4);
+}
+
+static void
+a_missing_stripe_makes_the_backup_unreadable (void **state)
+{
+    fixture_t *fixture = *state;
+    s_start (fixture, ONE);
+    s_stripe (fixture, 4, "/b/second");
+    s_take_away (&fixture->disks[0], "/b/second");
+    s_clean (fixture, false);
+    assert_int_equal (s_going (fixture, NULL), 0); /* the older mark is the newest usable one */
+    fixture->disks[0].gone_count = 0;
+    s_clean (fixture, false);
+    assert_int_equal (s_going (fixture, "deleted"), 4 + 2);
+}
+
 static void
 nothing_goes_when_a_restore_began_meanwhile (void **state)
 {
@@ -523,6 +572,8 @@ main (void)
         T (a_missing_file_of_the_newest_mark_makes_the_one_before_it_count),
         T (a_file_that_the_host_leaves_is_told_and_tried_again),
         T (a_deletion_whose_answer_was_lost_is_settled_by_the_next_cleaning),
+        T (a_striped_backup_goes_with_all_its_stripes_or_stays_known),
+        T (a_missing_stripe_makes_the_backup_unreadable),
         T (nothing_goes_when_a_restore_began_meanwhile),
         T (marklog_is_trimmed_up_to_the_oldest_backup_that_stays_and_open_marks_stay),
         T (with_files_kept_no_host_is_asked_for_anything),
