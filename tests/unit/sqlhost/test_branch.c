@@ -173,6 +173,23 @@ kill_ends_an_orphan_by_its_unit_of_work_and_only_with_a_decision (void **state)
     fx_expect (s_a, "KILL 9999 WITH NONSENSE", "!102\n");
 }
 
+static void
+who_waits_for_an_orphan_is_blocked_by_session_minus_two (void **state)
+{
+    (void)state;
+    fx_client_t *c = fx_client (&s_fx);
+    fx_expect (c, "USE d " JOIN " INSERT t VALUES (1, 'a') " PREPARE, "#5701\n=0\n=0\n");
+    fx_leave (c);
+    fx_start (s_b, "SELECT COUNT(*) FROM t");
+    fx_until_waits (s_b, "LCK_M_");
+    fx_expect (
+        s_a, "SELECT blocking_session_id FROM sys.dm_exec_requests WHERE blocking_session_id <> 0",
+        "-2\n");
+    fx_expect (s_a, "KILL " UOW " WITH ROLLBACK", "");
+    fx_join (s_b);
+    assert_string_equal (s_b->out, "0\n");
+}
+
 /*  Two-phase commit of a distributed mark is SQL Server's alone. */
 static void
 a_mark_in_a_branch_is_said_not_to_be_supported (void **state)
@@ -209,6 +226,7 @@ main (void)
         TEST (the_views_show_a_branch_by_its_unit_of_work_and_state),
         TEST (the_counts_of_prepares_and_commits_move_by_one),
         TEST (kill_ends_an_orphan_by_its_unit_of_work_and_only_with_a_decision),
+        TEST (who_waits_for_an_orphan_is_blocked_by_session_minus_two),
         TEST (a_mark_in_a_branch_is_said_not_to_be_supported),
         TEST (a_marked_commit_that_gives_up_rolls_back_and_says_3928)};
     return cmocka_run_group_tests (tests, s_setup, s_teardown);
