@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "coordinator/shell/progress.h"
+#include "coordinator/shell/terminal.h"
 
 bm_report_t *
 bm_report_new (const char *command)
@@ -336,27 +337,11 @@ bm_report_json (const bm_report_t *self)
 
 /* ---- text -------------------------------------------------------------------------------------------------------- */
 
-/*  Wraps at 96 columns; lines after the first are indented. */
+/*  As wide as the terminal, if there is one. */
 static void
 s_wrapped (FILE *to, const char *lead, const char *text)
 {
-    size_t indent = strlen (lead), column = indent;
-    fputs (lead, to);
-    bool first = true;
-    while (*text) {
-        size_t word = strcspn (text, " \n");
-        if (!first && column + 1 + word > 96) {
-            fprintf (to, "\n%*s", (int)indent, "");
-            column = indent;
-            first = true;
-        }
-        fprintf (to, "%s%.*s", first ? "" : " ", (int)word, text);
-        column += word + (first ? 0 : 1);
-        first = false;
-        text += word;
-        text += strspn (text, " \n");
-    }
-    fputc ('\n', to);
+    bm_terminal_wrap (to, bm_terminal_columns (fileno (to), BM_TERMINAL_COLUMNS), lead, text);
 }
 
 void
