@@ -387,8 +387,12 @@ s_delete (clean_t *self, size_t from)
     for (size_t i = from, n = 0; i < out->count && !status && count; i++)
         if (out->files[i].goes)
             out->files[i].removal = removals[n++].removal;
-    if (!status && count)
+    if (!status && count) {
+        bm_progress_event (work->progress, "retention",
+                           json_pack ("{s:I}", "files", (json_int_t)count),
+                           "Retention: deleting %zu file(s) that nothing needs any more", count);
         bm_cleaning_delete (work, out);
+    }
     free (removals);
 }
 
