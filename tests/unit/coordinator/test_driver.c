@@ -28,6 +28,8 @@ typedef struct plan {
     int moved;               /* by so much the counts grow between L1 and L2 */
     int listed_before, listed_after;
     bool counts_cleared;   /* in between */
+    bool twice;            /* each answer comes twice */
+    bool late_commit;      /* done, but told only when nobody waits any more */
     const char *catalogue; /* looked at when COMMIT comes */
 
     int fences_seen, intents_at_commit;
@@ -207,6 +209,11 @@ s_commit (plan_t *plan, const Btsmark__Commit *order, parts_t *parts, Btsmark__E
         /*  An agent that waited for SQL Server until the deadline, and a little longer: no event tells that time is over. */
         poll (NULL, 0, (int)order->deadline_ms + 50);
     }
+    if (plan->late_commit) {
+        plan->late_commit = false; /* the order comes again meanwhile */
+        poll (NULL, 0,
+              (int)order->deadline_ms + 400); /* longer than a silent agent is waited for */
+    }
     if (plan->dropped) {
         btsmark__sql_message__init (&parts->message);
         parts->message.number = 3923;
@@ -269,7 +276,7 @@ s_stale (fake_agent_t *self, parts_t *parts, Btsmark__Envelope *answer)
 }
 
 static int
-s_script (fake_agent_t *self, const Btsmark__Envelope *order, Btsmark__Envelope *answer)
+s_script_once (fake_agent_t *self, const Btsmark__Envelope *order, Btsmark__Envelope *answer)
 {
     static _Thread_local parts_t parts;
     plan_t *plan = self->argument;
@@ -322,6 +329,14 @@ s_script (fake_agent_t *self, const Btsmark__Envelope *order, Btsmark__Envelope 
             answer->aborted = &parts.aborted;
             return 1;
     }
+}
+
+static int
+s_script (fake_agent_t *self, const Btsmark__Envelope *order, Btsmark__Envelope *answer)
+{
+    const plan_t *plan = self->argument;
+    int times = s_script_once (self, order, answer);
+    return plan->twice ? 2 * times : times;
 }
 
 /* ---- the fixture ------------------------------------------------------------------------------------------------- */
@@ -605,6 +620,27 @@ a_sample_that_is_answered_at_its_deadline_costs_the_check_and_not_the_mark (void
 }
 
 static void
+answers_that_come_twice_change_nothing (void **state)
+{
+    fixture_t *fixture = *state;
+    fixture->plans[0].twice = fixture->plans[1].twice = true;
+    s_round (fixture);
+    s_assert_outcome (fixture, BM_OUTCOME_CLEAN);
+    assert_true (bm_agents_dropped (fixture->group.work.agents) > 0);
+}
+
+/*  By then the fences were let go: the mark is in every database, and nobody vouches for it. */
+static void
+a_commit_that_is_answered_late_is_doubtful_whatever_it_says (void **state)
+{
+    fixture_t *fixture = *state;
+    fixture->plans[0].late_commit = true;
+    s_round (fixture);
+    s_assert_outcome (fixture, BM_OUTCOME_DOUBTFUL);
+    assert_int_equal (fixture->out.fences, BM_FENCES_STOOD);
+}
+
+static void
 a_fence_that_fell_makes_the_mark_doubtful (void **state)
 {
     fixture_t *fixture = *state;
@@ -678,6 +714,8 @@ main (void)
         TEST (a_login_that_may_not_look_leaves_the_mark_unchecked_with_what_to_grant),
         TEST (something_in_flight_weighs_more_than_a_check_that_did_not_run_elsewhere),
         TEST (a_sample_that_is_answered_at_its_deadline_costs_the_check_and_not_the_mark),
+        TEST (answers_that_come_twice_change_nothing),
+        TEST (a_commit_that_is_answered_late_is_doubtful_whatever_it_says),
         TEST (a_fence_that_fell_makes_the_mark_doubtful),
         TEST (a_mark_that_sql_server_dropped_is_unproven),
         TEST (a_mark_that_one_instance_lacks_is_torn),
