@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <poll.h>
@@ -228,4 +229,5 @@ bm_straddle_print (const bm_straddle_row_t *row, bool first)
     print_message ("%-22s %4" PRId64 "/s %7.1f/s %6zu %5zu %8zu %5zu %9zu %15zu %5zu/%zu\n",
                    row->name, row->rate, row->measured, row->rounds, row->clean, row->doubtful,
                    row->other, row->straddled, row->clean_straddled, row->whole_clean, row->whole);
+    fflush (stdout); /* the next row takes minutes */
 }

@@ -13,6 +13,11 @@
  *                                                LSN, 0 when it changed nothing
  *      sqlhost_dtc_rollback @uow                 of a prepared or an active branch
  *
+ *  What SQL Server does and this does not: a branch that changed nothing ends at its prepare; several sessions of one
+ *  instance share a unit of work; a branch may define objects; a mark may be set in a distributed transaction; a prepare is
+ *  a log record, so that a database restored to a point between prepare and commit has the branch in doubt (here the
+ *  restored database simply does not have it).
+ *
  *  Errors: branch.h of the engine. In sight: sys.dm_tran_active_transactions (transaction_type 4, transaction_uow,
  *  transaction_state), sys.dm_tran_database_transactions, sys.dm_tran_locks (request_owner_guid; request_session_id -2
  *  when orphaned), sys.dm_os_wait_stats (PREEMPTIVE_DTC_PREPAREREQUESTDONE, PREEMPTIVE_DTC_COMMITREQUESTDONE). Faults:
