@@ -211,6 +211,9 @@ typedef struct bm_order_row {
 bm_status_t bm_catalogue_orders (bm_catalogue_t *self, int64_t set_id, bm_order_row_t **rows_p,
                                  size_t *count_p, bm_error_t *error);
 void bm_order_rows_destroy (bm_order_row_t **rows_p, size_t count);
+/*  Whether backups that a run ordered have not ended, of whatever set. */
+bm_status_t
+bm_catalogue_orders_run (bm_catalogue_t *self, uint64_t run, bool *running_p, bm_error_t *error);
 /*  SQL Server's messages of an order. Caller destroys. */
 bm_status_t bm_catalogue_order_messages (bm_catalogue_t *self, int64_t order,
                                          bm_sql_messages_t **messages_p, bm_error_t *error);

@@ -86,6 +86,18 @@ bm_catalogue_orders (bm_catalogue_t *self, int64_t set_id, bm_order_row_t **rows
     return status;
 }
 
+bm_status_t
+bm_catalogue_orders_run (bm_catalogue_t *self, uint64_t run, bool *running_p, bm_error_t *error)
+{
+    bm_status_t status = BM_OK;
+    sqlite3_stmt *s = bm_catalogue_prepare (
+        self, error, "SELECT 1 FROM orders WHERE run = ? AND status IS NULL LIMIT 1", "i",
+        (int64_t)run);
+    *running_p = bm_catalogue_step (self, s, &status, error);
+    sqlite3_finalize (s);
+    return status;
+}
+
 void
 bm_order_rows_destroy (bm_order_row_t **rows_p, size_t count)
 {

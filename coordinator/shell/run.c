@@ -6,24 +6,7 @@
 #include "common/clock.h"
 #include "coordinator/shell/run_state.h"
 
-enum { SERVED_SETS = 8 };
-
 /* ---- opening ----------------------------------------------------------------------------------------------------- */
-
-/*  Whether the set has backups that were ordered and have not ended. */
-static bool
-s_backs_up (bm_catalogue_t *catalogue, int64_t set_id)
-{
-    bm_order_row_t *orders = NULL;
-    size_t count = 0;
-    bool open = false;
-    bm_error_t error = {0};
-    if (bm_catalogue_orders (catalogue, set_id, &orders, &count, &error) == BM_OK)
-        for (size_t i = 0; i < count; i++)
-            open |= !orders[i].status;
-    bm_order_rows_destroy (&orders, count);
-    return open;
-}
 
 /*  A run of ours that has the lock and is already backing up does what this one was started for. */
 static bool
@@ -34,15 +17,11 @@ s_already_served (const bm_run_t *self)
     if (!catalogue)
         return false;
     bm_run_row_t *runs = NULL;
-    bm_set_row_t *sets = NULL;
-    size_t run_count = 0, set_count = 0;
+    size_t run_count = 0;
     bool backing_up = false;
     if (bm_catalogue_runs (catalogue, 1, &runs, &run_count, &error) == BM_OK && run_count &&
-        !runs[0].status &&
-        bm_catalogue_sets (catalogue, SERVED_SETS, &sets, &set_count, &error) == BM_OK)
-        for (size_t i = 0; i < set_count && sets[i].run == runs[0].run; i++)
-            backing_up |= s_backs_up (catalogue, sets[i].set_id);
-    bm_set_rows_destroy (&sets, set_count);
+        !runs[0].status)
+        bm_catalogue_orders_run (catalogue, runs[0].run, &backing_up, &error);
     bm_run_rows_destroy (&runs, run_count);
     bm_catalogue_close (&catalogue);
     return backing_up;
