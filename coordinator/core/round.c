@@ -738,6 +738,7 @@ s_finish (bm_round_t *self, int64_t now_ms, bm_actions_t *out)
     (void)now_ms;
     self->result.outcome =
         bm_verdict (self->instances, self->config.instances, &self->result.reason);
+    self->result.vouched = bm_verdict_vouched (self->instances, self->config.instances);
     s_close (self, out);
 }
 

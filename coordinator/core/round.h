@@ -179,6 +179,7 @@ typedef struct bm_round_result {
     size_t cause_instance; /* SIZE_MAX when it was no instance's */
     bool commit_sent;      /* to anyone: else the mark is in no database */
     bool mark_dropped;     /* 3923 somewhere: back up the logs, then one more round */
+    bool vouched;          /* nothing but the proof can speak against the mark (verdict.h) */
     int64_t fencing_ms; /* from sending FENCE until the last RELEASED; 0 when nothing was fenced */
     int64_t window_ms;  /* from sending the first COMMIT until the last answer */
 } bm_round_result_t;

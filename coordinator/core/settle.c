@@ -131,8 +131,8 @@ s_judge (const size_t counts[], size_t databases, bm_fences_t fences, const char
     }
     *reason = fences == BM_FENCES_FELL
                   ? "settled: it is in every database, but a fence fell"
-                  : "settled: it is in every database, but nobody can vouch for "
-                    "the fences of a run that was ended";
+                  : "settled: it is in every database, but nobody vouches for the round "
+                    "that placed it";
     return BM_OUTCOME_DOUBTFUL;
 }
 

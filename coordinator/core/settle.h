@@ -21,6 +21,8 @@
 #include "coordinator/core/outcome.h"
 #include "coordinator/core/record.h"
 
+/*  STOOD: every fence of the round stood until the last COMMIT was known to be done, and nothing else that the round saw
+ *  speaks against its mark. */
 typedef enum { BM_FENCES_UNKNOWN, BM_FENCES_STOOD, BM_FENCES_FELL } bm_fences_t;
 
 /* ---- in: the journal ---- */

@@ -78,11 +78,26 @@ s_judge (const s_truth_t *truth, const char **reason)
     return verdicts[at].outcome;
 }
 
-bm_outcome_t
-bm_verdict (const bm_round_instance_t *instances, size_t n, const char **reason)
+static s_truth_t
+s_together (const bm_round_instance_t *instances, size_t n)
 {
     s_truth_t truth = {.in_time = true, .stood = true, .sampled = true};
     for (size_t at = 0; at < n; at++)
         s_weigh (&instances[at], &truth);
+    return truth;
+}
+
+bm_outcome_t
+bm_verdict (const bm_round_instance_t *instances, size_t n, const char **reason)
+{
+    s_truth_t truth = s_together (instances, n);
     return s_judge (&truth, reason);
+}
+
+bool
+bm_verdict_vouched (const bm_round_instance_t *instances, size_t n)
+{
+    s_truth_t truth = s_together (instances, n);
+    return (truth.in_time || !truth.fenced) && truth.stood && !truth.in_flight &&
+           !truth.sample_lost;
 }

@@ -15,4 +15,9 @@
 /*  *reason: static text. */
 bm_outcome_t bm_verdict (const bm_round_instance_t *instances, size_t n, const char **reason);
 
+/*  Whether the round itself knows nothing against its mark, whatever the databases could be asked: each COMMIT was known to
+ *  be done while every fence stood, and the in-flight check, where it ran, found nothing. A mark that is settled later is
+ *  doubtful without that. */
+bool bm_verdict_vouched (const bm_round_instance_t *instances, size_t n);
+
 #endif

@@ -582,7 +582,8 @@ s_journal_intent (driver_t *self)
 static bm_fences_t
 s_fences_stood (const driver_t *self)
 {
-    bm_fences_t fences = BM_FENCES_STOOD;
+    bool vouched = bm_round_result (self->round)->vouched;
+    bm_fences_t fences = vouched ? BM_FENCES_STOOD : BM_FENCES_UNKNOWN;
     for (size_t i = 0; i < self->work->topology->instance_count; i++) {
         const bm_round_instance_t *it = bm_round_instance (self->round, i);
         if (!it->fence_sent)

@@ -142,12 +142,41 @@ what_the_samples_say_decides_between_clean_unchecked_and_doubtful (void **state)
     s_is (pair, 2, BM_OUTCOME_DOUBTFUL);
 }
 
+/*  What the databases could not be asked for is settled later; by then only this says whether the mark can be trusted. */
+static void
+a_mark_is_vouched_for_only_without_late_commits_fallen_fences_and_findings (void **state)
+{
+    (void)state;
+    const bm_round_instance_t good = s_good ((bm_proof_t)UNASKED, BM_COMMIT_DONE);
+    bm_round_instance_t pair[] = {good, good};
+    assert_true (bm_verdict_vouched (pair, 2));
+    s_is (pair, 2, BM_OUTCOME_UNKNOWN);
+    pair[1].commit_in_time = false;
+    assert_false (bm_verdict_vouched (pair, 2));
+    pair[0].fence_sent = pair[1].fence_sent = false; /* nothing was fenced */
+    assert_true (bm_verdict_vouched (pair, 2));
+    pair[0] = pair[1] = good;
+    pair[0].stood = false;
+    assert_false (bm_verdict_vouched (pair, 2));
+    pair[0] = good;
+    pair[0].in_flight = true;
+    assert_false (bm_verdict_vouched (pair, 2));
+    pair[0] = good;
+    pair[0].sample2_ran = false;
+    assert_false (bm_verdict_vouched (pair, 2));
+    pair[0].sample_ran = pair[1].sample_ran = false; /* the check did not run: unchecked */
+    pair[1].sample2_ran = false;
+    assert_true (bm_verdict_vouched (pair, 2));
+}
+
 int
 main (void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (proofs_and_answers_together_say_where_the_mark_is),
         cmocka_unit_test (a_fence_that_nobody_vouches_for_makes_the_mark_doubtful),
+        cmocka_unit_test (
+            a_mark_is_vouched_for_only_without_late_commits_fallen_fences_and_findings),
         cmocka_unit_test (what_the_samples_say_decides_between_clean_unchecked_and_doubtful),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
