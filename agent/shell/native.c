@@ -113,9 +113,10 @@ bm_native_file_name (const char *server, const char *database, bool full, const 
     for (char *c = host; *c; c++)
         if (*c == '\\')
             *c = '$';
-    bool unclear = s_scrub (host) | s_scrub (name);
+    bool host_changed = s_scrub (host), name_changed = s_scrub (name);
     /*  A_B and C are not to be taken for A and B_C. */
-    unclear |= strchr (server, '_') != NULL || strchr (server, '$') != NULL || *host == '.';
+    bool ambiguous = strchr (server, '_') || strchr (server, '$') || *host == '.';
+    bool unclear = host_changed || name_changed || ambiguous;
     part = stripes > 1 ? bm_format ("_%zuof%zu", stripe, stripes) : bm_strdup ("");
     size_t rest = strlen ("__Full__.bak") + 8 + strlen (mark) + strlen (part);
     size_t room = rest < S_NAME_BYTES ? S_NAME_BYTES - rest : 0;
