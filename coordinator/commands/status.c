@@ -115,6 +115,79 @@ s_run_result (const bm_run_row_t *run)
     return bm_format ("failed (exit %d: %s)", run->exit_code, bm_status_meaning (status));
 }
 
+static bool
+s_waits (const Btsmark__Progress *it)
+{
+    return strcmp (it->step, "waiting") == 0;
+}
+
+/*  What a run would be waiting for: backups first. NULL = nothing runs on this instance. */
+static const Btsmark__Progress *
+s_running_on (const Btsmark__StatusReport *report, const char *instance)
+{
+    const Btsmark__Progress *found = NULL;
+    for (size_t i = 0; i < report->n_running; i++) {
+        const Btsmark__Progress *it = report->running[i];
+        bool here = strcmp (it->instance, instance) == 0;
+        if (here && (!found || (!*found->database && *it->database) ||
+                     (*it->database && it->percent > found->percent)))
+            found = it;
+    }
+    return found;
+}
+
+/*  "log backup of BizTalkDTADb, 41 %, 12 s left, last progress 2 s ago" */
+static char *
+s_activity (const Btsmark__Progress *it)
+{
+    char since[BM_HEALTH_AGE_BYTES], left[BM_PROGRESS_TEXT_BYTES];
+    const char *end = strstr (it->what, " on "), *step = it->step;
+    int bytes = end ? (int)(end - it->what) : (int)strlen (it->what);
+    if (s_waits (it))
+        step = "waiting for its turn";
+    char *state = it->percent >= 0 ? bm_format ("%.0f %%", it->percent) : bm_strdup (step);
+    char *rest = it->remaining_ms >= 0
+                     ? bm_format (", %s left", bm_progress_duration (it->remaining_ms, left))
+                     : bm_strdup ("");
+    char *text = bm_format ("%.*s, %s%s, last progress %s ago", bytes, it->what, state, rest,
+                            bm_health_age ((int64_t)it->since_change_ms, since));
+    free (rest);
+    free (state);
+    return text;
+}
+
+/*  The backup whose numbers have not moved for the longest time: what a run waits for. */
+static const Btsmark__Progress *
+s_slowest (const state_t *self)
+{
+    const Btsmark__Progress *slowest = NULL;
+    for (size_t i = 0; i < self->hosts.count; i++) {
+        const Btsmark__StatusReport *report = self->hosts.reports[i];
+        for (size_t k = 0; report && k < report->n_running; k++) {
+            const Btsmark__Progress *it = report->running[k];
+            if (*it->database && !s_waits (it) &&
+                (!slowest || it->since_change_ms > slowest->since_change_ms))
+                slowest = it;
+        }
+    }
+    return slowest;
+}
+
+static void
+s_print_running (state_t *self)
+{
+    char age[BM_HEALTH_AGE_BYTES];
+    const bm_run_row_t *run = &self->standing.runs[0];
+    const Btsmark__Progress *slowest = s_slowest (self);
+    char *activity = slowest ? s_activity (slowest) : NULL;
+    char *waits =
+        slowest ? bm_format ("; waiting for %s: %s", slowest->instance, activity) : bm_strdup ("");
+    s_line (self, "running",
+            bm_format ("%s, for %s%s", run->command, s_age (self, run->started_us, age), waits));
+    free (waits);
+    free (activity);
+}
+
 static void
 s_print_runs (state_t *self)
 {
@@ -122,9 +195,7 @@ s_print_runs (state_t *self)
     char age[BM_HEALTH_AGE_BYTES];
     size_t last = standing->running ? 1 : 0;
     if (standing->running && standing->run_count)
-        s_line (self, "running",
-                bm_format ("%s, for %s", standing->runs[0].command,
-                           s_age (self, standing->runs[0].started_us, age)));
+        s_print_running (self);
     if (last >= standing->run_count) {
         s_line (self, "last run", bm_strdup ("there was none yet"));
         return;
@@ -170,12 +241,35 @@ s_print_marks (state_t *self)
     free (each);
 }
 
+/*  "next in 3 h 20 min". Caller frees. */
+static char *
+s_next_full (const state_t *self)
+{
+    const bm_standing_t *standing = &self->standing;
+    const bm_set_row_t *full = NULL;
+    char until[BM_HEALTH_AGE_BYTES];
+    for (size_t i = 0; i < standing->set_count && !full; i++)
+        if (standing->sets[i].type == BM_SET_FULL)
+            full = &standing->sets[i];
+    bool open = full && !full->complete && !full->closed;
+    if (open && standing->running && standing->run_count && full->run == standing->runs[0].run)
+        return bm_format ("set %lld is being taken", (long long)full->set_id);
+    if (open && !self->settings->legacy_log_shipping)
+        return bm_format ("set %lld is repaired by coming runs", (long long)full->set_id);
+    int64_t next_us = bm_standing_next_full_us (standing, self->settings);
+    if (next_us < 0)
+        return bm_strdup ("next in over a year");
+    if (next_us <= standing->now_us)
+        return bm_strdup ("next with the next run");
+    return bm_format ("next in %s", bm_health_age ((next_us - standing->now_us) / 1000, until));
+}
+
 static void
 s_print_sets (state_t *self)
 {
     const bm_standing_t *standing = &self->standing;
     size_t fulls = 0, logs = 0, complete = 0;
-    char age[BM_HEALTH_AGE_BYTES], until[BM_HEALTH_AGE_BYTES];
+    char age[BM_HEALTH_AGE_BYTES];
     for (size_t i = 0; i < standing->set_count; i++) {
         if (standing->sets[i].began_us < standing->now_us - DAY_US)
             continue;
@@ -183,14 +277,7 @@ s_print_sets (state_t *self)
         logs += standing->sets[i].type == BM_SET_LOG;
         complete += standing->sets[i].complete;
     }
-    int64_t next_us = bm_standing_next_full_us (standing, self->settings);
-    char *next = bm_strdup ("next with the next run");
-    if (next_us < 0 || next_us > standing->now_us) {
-        free (next);
-        next = next_us < 0 ? bm_strdup ("next in over a year")
-                           : bm_format ("next in %s",
-                                        bm_health_age ((next_us - standing->now_us) / 1000, until));
-    }
+    char *next = s_next_full (self);
     s_line (self, "last full",
             standing->full_us < 0
                 ? bm_format ("none is complete; %s", next)
@@ -221,41 +308,6 @@ s_print_retention (state_t *self)
 }
 
 /* ---- text: hosts ------------------------------------------------------------------------------------------------- */
-
-/*  What a run would be waiting for: backups first. NULL = nothing runs on this instance. */
-static const Btsmark__Progress *
-s_running_on (const Btsmark__StatusReport *report, const char *instance)
-{
-    const Btsmark__Progress *found = NULL;
-    for (size_t i = 0; i < report->n_running; i++) {
-        const Btsmark__Progress *it = report->running[i];
-        bool here = strcmp (it->instance, instance) == 0;
-        if (here && (!found || (!*found->database && *it->database) ||
-                     (*it->database && it->percent > found->percent)))
-            found = it;
-    }
-    return found;
-}
-
-/*  "log backup of BizTalkDTADb, 41 %, last progress 12 s ago" */
-static char *
-s_activity (const Btsmark__Progress *it)
-{
-    char since[BM_HEALTH_AGE_BYTES], left[BM_PROGRESS_TEXT_BYTES];
-    bm_health_age ((int64_t)it->since_change_ms, since);
-    const char *end = strstr (it->what, " on ");
-    int cells = end ? (int)(end - it->what) : (int)strlen (it->what);
-    char *percent =
-        it->percent >= 0 ? bm_format (", %.0f %%", it->percent) : bm_format (", %s", it->step);
-    char *rest = it->remaining_ms >= 0
-                     ? bm_format (", %s left", bm_progress_duration (it->remaining_ms, left))
-                     : bm_strdup ("");
-    char *text = bm_format ("waiting for %s: %.*s%s%s, last progress %s ago", it->instance, cells,
-                            it->what, percent, rest, since);
-    free (rest);
-    free (percent);
-    return text;
-}
 
 static void
 s_print_instance (state_t *self, const Btsmark__StatusReport *report, const Btsmark__Instance *it)

@@ -322,7 +322,8 @@ bm_health_chain (const char *server, const char *database, const bm_health_link_
     if (log_count > 1)
         qsort (logs, log_count, sizeof *logs, s_compare_links);
     for (size_t i = 0; i < log_count; i++) {
-        if (!logs[i].ours && (!foreign || logs[i].at_us > foreign->at_us))
+        bool present = !full || bm_lsn_compare (logs[i].last_lsn, full->last_lsn) > 0;
+        if (!logs[i].ours && present)
             foreign = &logs[i];
         if (i > 0 && !bm_chain_joins (logs[i - 1].last_lsn, logs[i].first_lsn, logs[i].last_lsn))
             s_judge_gap (about, &logs[i - 1], &logs[i], full, findings);

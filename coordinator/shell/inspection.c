@@ -94,6 +94,25 @@ s_remembered_group (look_t *self)
                          "management database does not tell them");
 }
 
+/*  Rights first: what a login may not see looks like what is not there, and is then told once. */
+static void
+s_look_into_management (look_t *self, bm_management_t *management, bm_subject_t about)
+{
+    bm_error_t error = {0};
+    bm_backup_settings_t now;
+    if (bm_grants_check (management, self->findings, &error) != BM_OK)
+        bm_findings_add (self->findings, BM_LEVEL_WARNING, (bm_subject_t){.topic = "grants"},
+                         error.remedy, "what the login may do in %s cannot be asked: %s",
+                         about.database, error.text);
+    bool told = bm_findings_has (self->findings, "grants", about.server);
+    error = (bm_error_t){0};
+    if (bm_management_look (management, &error) == BM_OK &&
+        bm_management_discover (management, &self->rows, &error) == BM_OK)
+        bm_management_settings (management, &now, &error);
+    if (!told)
+        bm_findings_error (self->findings, about, &error);
+}
+
 static void
 s_look_at_management (look_t *self)
 {
@@ -101,19 +120,10 @@ s_look_at_management (look_t *self)
     const bm_subject_t about = {.topic = "management",
                                 .server = self->settings->management_server,
                                 .database = self->settings->management_database};
-    bm_management_t *management = bm_management_open (self->settings, &error);
-    if (management && bm_management_discover (management, &self->rows, &error) == BM_OK) {
-        bm_backup_settings_t now;
-        bm_error_t other = {0};
-        bm_management_settings (management, &now, &other);
-        bm_findings_error (self->findings, about, &other);
-    }
+    bm_management_t *management = bm_management_connect (self->settings, &error);
     bm_findings_error (self->findings, about, &error);
-    error = (bm_error_t){0};
-    if (management && bm_grants_check (management, self->findings, &error) != BM_OK)
-        bm_findings_add (self->findings, BM_LEVEL_WARNING, (bm_subject_t){.topic = "grants"},
-                         error.remedy, "what the login may do in %s cannot be asked: %s",
-                         about.database, error.text);
+    if (management)
+        s_look_into_management (self, management, about);
     bm_management_close (&management);
     if (self->rows.count == 0)
         s_remembered_group (self);
@@ -392,6 +402,23 @@ s_look_at_instances (look_t *self)
 
 /* ---- the past ---------------------------------------------------------------------------------------------------- */
 
+/*  A set that is kept by hand takes room until somebody lets it go. */
+static void
+s_tell_retained (look_t *self)
+{
+    for (size_t i = 0; i < self->standing.retained_count; i++) {
+        const bm_retained_row_t *it = &self->standing.retained[i];
+        char until[BM_CLOCK_TEXT_BYTES];
+        bool for_ever = it->until_us < 0;
+        if (for_ever || it->until_us > self->standing.now_us)
+            bm_findings_add (self->findings, BM_LEVEL_NOTE, (bm_subject_t){.topic = "retained"},
+                             NULL, "set %lld is retained%s%s: %s", (long long)it->set_id,
+                             for_ever ? "" : " until ",
+                             for_ever ? "" : bm_clock_rfc3339 (it->until_us, until),
+                             it->reason ? it->reason : "no reason was given");
+    }
+}
+
 static void
 s_look_at_past (look_t *self)
 {
@@ -404,6 +431,7 @@ s_look_at_past (look_t *self)
         return;
     bm_standing_health (&self->standing, self->settings, &health);
     bm_health_group (&health, self->findings);
+    s_tell_retained (self);
     bm_standing_chains (self->settings, self->findings, &error);
     bm_findings_error (self->findings, about, &error);
 }

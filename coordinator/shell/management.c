@@ -44,9 +44,8 @@ s_connect (bm_management_t *self, const char *program, bm_error_t *error)
     return sql;
 }
 
-/*  What a management database must have, as far as a run needs it. */
-static bm_status_t
-s_check_objects (bm_management_t *self, bm_error_t *error)
+bm_status_t
+bm_management_look (bm_management_t *self, bm_error_t *error)
 {
     static const char *const names[] = {"adm_BackupHistory", "adm_BackupSetId",
                                         "sp_GetBackupDatabasesForServer", "sp_GetNextBackupSetId",
@@ -71,7 +70,8 @@ s_check_objects (bm_management_t *self, bm_error_t *error)
                                   bm_management_database (self), bm_management_server (self),
                                   self->settings->login, names[i]);
                 bm_error_remedy (error, "correct management-database, or add the login to the role "
-                                        "BTS_BACKUP_USERS there");
+                                        "BTS_BACKUP_USERS there; btsmark check prints what it "
+                                        "lacks");
             }
     }
     bm_sql_result_destroy (&result);
@@ -79,7 +79,7 @@ s_check_objects (bm_management_t *self, bm_error_t *error)
 }
 
 bm_management_t *
-bm_management_open (const bm_settings_t *settings, bm_error_t *error)
+bm_management_connect (const bm_settings_t *settings, bm_error_t *error)
 {
     bm_management_t *self = bm_alloc (sizeof *self);
     self->settings = settings;
@@ -87,7 +87,16 @@ bm_management_open (const bm_settings_t *settings, bm_error_t *error)
         self->password = bm_secret_from_file (settings->password_file, error);
     if (self->password || settings->access.kerberos)
         self->sql = s_connect (self, "btsmark", error);
-    if (!self->sql || s_check_objects (self, error))
+    if (!self->sql)
+        bm_management_close (&self);
+    return self;
+}
+
+bm_management_t *
+bm_management_open (const bm_settings_t *settings, bm_error_t *error)
+{
+    bm_management_t *self = bm_management_connect (settings, error);
+    if (self && bm_management_look (self, error))
         bm_management_close (&self);
     return self;
 }

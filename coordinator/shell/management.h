@@ -14,6 +14,9 @@ typedef struct bm_management bm_management_t;
 
 /*  Opens the session for statements and looks whether this is a management database. */
 bm_management_t *bm_management_open (const bm_settings_t *settings, bm_error_t *error);
+/*  The same in two steps: what a run needs of it is looked for by the second. */
+bm_management_t *bm_management_connect (const bm_settings_t *settings, bm_error_t *error);
+bm_status_t bm_management_look (bm_management_t *self, bm_error_t *error);
 void bm_management_close (bm_management_t **self_p); /* also ends the lock's session */
 
 /* ---- the lock ---- */

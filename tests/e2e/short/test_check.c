@@ -230,51 +230,74 @@ simple_recovery_is_a_failure_and_its_remedy_mends_it (void **state)
     assert_null (s_find ("note", "no-full", "SQL03", "OrdersDb"));
 }
 
-/*  From a login that may do nothing: what check prints is typed in until it prints no more, and then a run is good. */
+/*  A login with sa's password, which the sandbox's configuration has at hand. */
 static void
-the_grants_that_are_printed_are_the_ones_that_lack (void **state)
+s_make_login (size_t host, const char *name)
 {
-    (void)state;
-    char *password = NULL;
     FILE *file = fopen (bm_cluster_path (cluster, "sa.password"), "re");
     assert_non_null (file);
     char line[128] = "";
     assert_non_null (fgets (line, sizeof line, file));
     fclose (file);
     line[strcspn (line, "\n")] = '\0';
-    password = bm_format ("CREATE LOGIN btsagent WITH PASSWORD = N'%s';", line);
-    bm_cluster_exec (cluster, SQL03, password);
-    memset (password, 0, strlen (password));
-    free (password);
-    bm_cluster_edit (cluster, "agent-SQL03.ini", "login = sa", "login = btsagent");
-    bm_cluster_kill (cluster, "agent-SQL03", SIGTERM);
-    bm_cluster_resume (cluster);
-    size_t rounds = 0, typed = 0;
+    char *batch = bm_format ("CREATE LOGIN %s WITH PASSWORD = N'%s';", name, line);
+    bm_cluster_exec (cluster, host, batch);
+    free (batch);
+}
+
+/*  Types in what check prints until it prints nothing serious any more; returns how many statements that took. */
+static size_t
+s_type_in (size_t host)
+{
+    size_t rounds = 0, typed = 0, index;
+    json_t *finding;
     while (s_check () != 0 || s_number ("warnings") > 0) {
-        size_t index;
-        json_t *finding;
         if (++rounds > 4)
             fail_msg ("after %zu statements there is still:\n%s", typed, ran.out);
         json_t *findings = json_incref (json_object_get (ran.json, "findings"));
         json_array_foreach (findings, index, finding)
         {
-            const char *remedy = s_get (finding, "remedy");
+            const char *remedy = s_get (finding, "remedy"), *level = s_get (finding, "level");
             bool statement = strncmp (remedy, "USE ", 4) == 0;
-            bool serious = strcmp (s_get (finding, "level"), "failure") == 0 ||
-                           strcmp (s_get (finding, "level"), "warning") == 0;
+            bool serious = strcmp (level, "failure") == 0 || strcmp (level, "warning") == 0;
             if (serious && !statement)
                 fail_msg ("this is no statement: %s: %s -> %s", s_get (finding, "topic"),
                           s_get (finding, "text"), remedy);
             if (!statement)
                 continue;
-            bm_cluster_exec (cluster, SQL03, remedy);
+            bm_cluster_exec (cluster, host, remedy);
             typed++;
         }
         json_decref (findings);
     }
-    assert_true (typed >= 8);
+    return typed;
+}
+
+static void
+the_grants_that_are_printed_are_the_ones_that_an_agent_lacks (void **state)
+{
+    (void)state;
+    s_make_login (SQL03, "btsagent");
+    bm_cluster_edit (cluster, "agent-SQL03.ini", "login = sa", "login = btsagent");
+    bm_cluster_kill (cluster, "agent-SQL03", SIGTERM);
+    bm_cluster_resume (cluster);
+    assert_true (s_type_in (SQL03) >= 8);
     s_run ();
     s_expect_nothing ();
+}
+
+/*  That a login may connect to the management database at all is the one thing it must have to be told the rest. */
+static void
+the_grants_that_are_printed_are_the_ones_that_the_coordinator_lacks (void **state)
+{
+    (void)state;
+    s_make_login (SQL01, "btscoord");
+    bm_cluster_exec (cluster, SQL01, "USE BizTalkMgmtDb; CREATE USER btscoord FOR LOGIN btscoord;");
+    bm_cluster_edit (cluster, "btsmark.ini", "login = sa", "login = btscoord");
+    assert_true (s_type_in (SQL01) >= 8);
+    s_run ();
+    s_expect_nothing ();
+    bm_cluster_edit (cluster, "btsmark.ini", "login = btscoord", "login = sa");
 }
 
 static void
@@ -385,7 +408,8 @@ main (void)
         cmocka_unit_test (a_forgotten_database_is_named_unless_it_belongs_to_others),
         cmocka_unit_test (a_folder_without_room_for_the_next_full_is_a_failure),
         cmocka_unit_test (simple_recovery_is_a_failure_and_its_remedy_mends_it),
-        cmocka_unit_test (the_grants_that_are_printed_are_the_ones_that_lack),
+        cmocka_unit_test (the_grants_that_are_printed_are_the_ones_that_an_agent_lacks),
+        cmocka_unit_test (the_grants_that_are_printed_are_the_ones_that_the_coordinator_lacks),
         cmocka_unit_test (one_right_that_is_taken_away_is_the_one_that_is_told),
         cmocka_unit_test (what_is_out_of_reach_is_told_and_the_rest_is_looked_at),
         cmocka_unit_test (without_the_management_server_hosts_are_looked_at_and_status_works),

@@ -302,6 +302,9 @@ a_log_that_somebody_else_took_is_named (void **state)
     links[0].ours = false; /* a foreign full is harmless */
     bm_health_chain ("SQL01", "OrdersDb", links, 2, &findings);
     s_expect_one (&findings, BM_LEVEL_OK, "", "");
+    links[1] = s_link (true, "400", "410", true); /* what lies before the newest full is past */
+    bm_health_chain ("SQL01", "OrdersDb", links, 3, &findings);
+    s_expect_one (&findings, BM_LEVEL_OK, "", "");
 }
 
 static void
