@@ -31,7 +31,7 @@ s_help (FILE *to)
         "  btsmark agents                                 does every agent answer, and its SQL "
         "Server?\n"
         "  btsmark run                                    then from a scheduler, every 15 minutes\n"
-        "  btsmark history                                what there is to restore\n"
+        "  btsmark marks                                  what the group can be restored to\n"
         "\n"
         "The configuration is -c FILE, else $BTSMARK_CONFIG, else " BM_CONFIG_DEFAULT "\n",
         to);

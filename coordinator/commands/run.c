@@ -10,7 +10,7 @@ s_run (const bm_options_t *options)
 
 const bm_command_t bm_command_run = {
     "run",
-    "the job: a full backup if it is due, a mark, log backups, history clean-up",
+    "the job: a full backup if it is due, a mark, log backups, retention",
     "btsmark run: what the scheduler triggers, for example every 15 minutes.\n"
     "\n"
     "Takes BizTalk's backup lock and does the four steps of the \"Backup BizTalk Server\" job over "
@@ -19,7 +19,9 @@ const bm_command_t bm_command_run = {
     "if it is\n"
     "due, (3) one mark over the whole group, then the log backup of every database, whatever "
     "became of the\n"
-    "mark, (4) the clean-up of adm_BackupHistory. First it settles what earlier runs left open.\n"
+    "mark, (4) retention: what no kept mark, set or chain needs any more is deleted (see `btsmark "
+    "clean`).\n"
+    "First it settles what earlier runs left open.\n"
     "\n"
     "Examples:\n"
     "  btsmark run                                  a report for people, progress on stderr\n"

@@ -488,7 +488,8 @@ bm_cleaning_history_days (int64_t now_us, int64_t keep_time_ms, int64_t oldest_k
 {
     int64_t days = (keep_time_ms * 1000 + DAY_US - 1) / DAY_US;
     if (oldest_kept_us >= 0) {
-        int64_t age_us = now_us - oldest_kept_us;
+        int64_t age_us =
+            now_us - oldest_kept_us + SLACK_US; /* a local clock is set back once a year */
         int64_t needed = age_us < 0 ? 1 : age_us / DAY_US + 1;
         days = needed > days ? needed : days;
     }

@@ -1,6 +1,6 @@
 /*  coordinator/shell/run.h
  *  One run from the lock to the journal's last line: the four steps of BizTalk's backup job (compression setting; a full if it
- *  is due; a mark and log backups; history clean-up). A step that fails does not keep the next ones from being tried.
+ *  is due; a mark and log backups; retention). A step that fails does not keep the next ones from being tried.
  */
 #ifndef BM_RUN_H
 #define BM_RUN_H

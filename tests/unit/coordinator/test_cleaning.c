@@ -549,6 +549,8 @@ rows_of_the_history_stay_as_long_as_a_file_of_their_set (void **state)
     assert_int_equal (bm_cleaning_history_days (now, 14 * 86400000LL, now - day), 14);
     assert_int_equal (bm_cleaning_history_days (now, 14 * 86400000LL, now - 14 * day), 15);
     assert_int_equal (bm_cleaning_history_days (now, 14 * 86400000LL, now - 400 * day), 401);
+    /*  BackupDateTime may be local time: an hour more than it is. */
+    assert_int_equal (bm_cleaning_history_days (now, 0, now - 15 * day + 3600000000), 16);
     assert_int_equal (bm_cleaning_history_days (now, 0, -1), 1);
     assert_int_equal (bm_cleaning_history_days (now, 3600000, -1), 1);
     assert_int_equal (bm_cleaning_history_days (now, 0, now + day), 1);
