@@ -496,11 +496,28 @@ s_room_by_drive (const bm_files_t *self, const char *folder)
     return room;
 }
 
+/*  A manifest that cannot be written is no reason to leave a backup out; whoever checks beforehand wants to know. */
 static bm_status_t
-s_probe_by_sql (const bm_files_t *self, const char *folder, int64_t *free_bytes, bm_error_t *error)
+s_look_at_manifest_path (const bm_files_t *self, bm_error_t *error)
+{
+    const char *folder = self->instance->manifest_path;
+    if (access (folder, W_OK | X_OK) == 0)
+        return BM_OK;
+    bm_fail (error, BM_NOT_READY, "the agent cannot write manifests to %s: %s", folder,
+             strerror (errno));
+    bm_error_remedy (error, "make the folder and let the agent's service account write there, or "
+                            "correct manifest-path");
+    return BM_NOT_READY;
+}
+
+static bm_status_t
+s_probe_by_sql (const bm_files_t *self, const char *folder, bool look_only, int64_t *free_bytes,
+                bm_error_t *error)
 {
     bool exists = false, is_folder = false;
     bm_error_t ignored = {0};
+    if (look_only && s_look_at_manifest_path (self, error) != BM_OK)
+        return error->status;
     if (!self->sql || bm_path_is_url (folder))
         return BM_OK; /* that SQL Server cannot be asked is said elsewhere */
     *free_bytes = s_room_by_sql (self, folder);
@@ -520,6 +537,6 @@ bm_files_probe_folder (const bm_files_t *self, const char *folder, bool look_onl
 {
     *free_bytes = -1;
     return self->instance->files == BM_FILES_SQL
-               ? s_probe_by_sql (self, folder, free_bytes, error)
+               ? s_probe_by_sql (self, folder, look_only, free_bytes, error)
                : s_probe_here (self, folder, look_only, free_bytes, error);
 }

@@ -374,6 +374,20 @@ room_is_that_of_the_longest_volume_that_holds_the_folder (void **state)
     s_expect_probe (world, "D:\\Backup", false, BM_NOT_READY, INT64_C (2048) * 1024 * 1024);
 }
 
+/*  It keeps no backup from being taken, so only who checks beforehand is told. */
+static void
+a_folder_for_manifests_that_cannot_be_written_is_told_by_a_check (void **state)
+{
+    s_world_t *world = *state;
+    s_mount (world, BM_FILES_SQL);
+    world->is_folder = true;
+    world->instance.manifest_path = (char *)"/tmp/btsmark-no-such-root";
+    s_expect_probe (world, "D:\\Backup", false, BM_OK, INT64_C (2048) * 1024 * 1024);
+    s_expect_probe (world, "D:\\Backup", true, BM_NOT_READY, -1);
+    world->instance.manifest_path = world->folder;
+    s_expect_probe (world, "D:\\Backup", true, BM_OK, INT64_C (2048) * 1024 * 1024);
+}
+
 static void
 a_folder_is_tried_and_left_as_it_was (void **state)
 {
@@ -418,6 +432,7 @@ main (void)
         T (sql_server_is_asked_where_the_agent_does_not_see),
         T (manifests_lie_where_the_agent_can_write),
         T (room_is_that_of_the_longest_volume_that_holds_the_folder),
+        T (a_folder_for_manifests_that_cannot_be_written_is_told_by_a_check),
         T (a_folder_is_tried_and_left_as_it_was),
         T (a_mount_of_another_folder_is_noticed_before_a_backup)};
 #undef T
