@@ -64,8 +64,8 @@ typedef struct {
     char collation[65];
     sh_durability_t durability;
     sh_reuse_wait_t log_reuse_wait; /* why the log cannot be cut now */
-    bool has_full_backup;    /* the log chain has its full: BACKUP LOG works */
-    bool bulk_logged_work;   /* not yet backed up: marks are dropped (3923) */
+    bool has_full_backup;           /* the log chain has its full: BACKUP LOG works */
+    bool bulk_logged_work;          /* not yet backed up: marks are dropped (3923) */
     char data_file[1024];
     char log_file[1024];
     int64_t size_bytes; /* of the data file, about */

@@ -354,7 +354,8 @@ a_set_over_several_files_needs_all_of_them (void **state)
     fx_path (fx, "1.bak", one);
     fx_path (fx, "2.bak", two);
     fx_path (fx, "3.bak", three);
-    sh_backup_t backup = {.db_id = fx->db, .file_count = 3, .files = files, .compress = SH_CHOICE_YES};
+    sh_backup_t backup = {
+        .db_id = fx->db, .file_count = 3, .files = files, .compress = SH_CHOICE_YES};
     fx_begin (fx->s[0]);
     for (int i = 0; i < 5000; i++)
         fx_insert (fx->s[0], fx->db, "T", i, "a row of some length, so that there are chunks");

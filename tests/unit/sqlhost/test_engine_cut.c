@@ -317,7 +317,8 @@ a_striped_compressed_backup_is_rebuilt_from_all_its_files (void **state)
     const char *files[] = {one, two};
     fx_path (fx, "1.bak", one);
     fx_path (fx, "2.bak", two);
-    sh_backup_t backup = {.db_id = fx->db, .file_count = 2, .files = files, .compress = SH_CHOICE_YES};
+    sh_backup_t backup = {
+        .db_id = fx->db, .file_count = 2, .files = files, .compress = SH_CHOICE_YES};
     fx_begin (fx->s[0]);
     for (int i = 0; i < 5000; i++)
         fx_insert (fx->s[0], fx->db, "N", 1000 + i, "a row of some length, to have many chunks");

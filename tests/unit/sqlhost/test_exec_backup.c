@@ -382,23 +382,22 @@ options_that_sql_server_refuses_are_refused (void **state)
     (void)state;
     static const struct {
         const char *with, *out;
-    } cases[] = {
-        {"MAXTRANSFERSIZE = 65536", "#4035\n#3014\n"},
-        {"MAXTRANSFERSIZE = 4194304", "#4035\n#3014\n"},
-        {"MAXTRANSFERSIZE = 65537", "!3217\n!3013\n"},
-        {"MAXTRANSFERSIZE = 4259840", "!3217\n!3013\n"},
-        {"MAXTRANSFERSIZE = 0", "!3217\n!3013\n"},
-        {"BLOCKSIZE = 65536", "#4035\n#3014\n"},
-        {"BLOCKSIZE = 1000", "!3217\n!3013\n"},
-        {"BUFFERCOUNT = 0", "!3217\n!3013\n"},
-        {"CHECKSUM, NO_CHECKSUM", "!3031\n!3013\n"},
-        {"FORMAT, NOINIT", "!3031\n!3013\n"},
-        {"COMPRESSION = 1", "!40000\n"},
-        {"ENCRYPTION (ALGORITHM = AES_256, SERVER CERTIFICATE = [a cert])", "!40000\n"},
-        {"COMPRESSION (ALGORITHM = ZSTD, LEVEL = HIGH)", "!40000\n"},
-        {"ENCRYPTION (ALGORITHM = AES_256, SERVER = x)", "!102\n"},
-        {"DIFFERENTIAL", "!40000\n"},
-        {"NO_SUCH_OPTION", "!40000\n"}};
+    } cases[] = {{"MAXTRANSFERSIZE = 65536", "#4035\n#3014\n"},
+                 {"MAXTRANSFERSIZE = 4194304", "#4035\n#3014\n"},
+                 {"MAXTRANSFERSIZE = 65537", "!3217\n!3013\n"},
+                 {"MAXTRANSFERSIZE = 4259840", "!3217\n!3013\n"},
+                 {"MAXTRANSFERSIZE = 0", "!3217\n!3013\n"},
+                 {"BLOCKSIZE = 65536", "#4035\n#3014\n"},
+                 {"BLOCKSIZE = 1000", "!3217\n!3013\n"},
+                 {"BUFFERCOUNT = 0", "!3217\n!3013\n"},
+                 {"CHECKSUM, NO_CHECKSUM", "!3031\n!3013\n"},
+                 {"FORMAT, NOINIT", "!3031\n!3013\n"},
+                 {"COMPRESSION = 1", "!40000\n"},
+                 {"ENCRYPTION (ALGORITHM = AES_256, SERVER CERTIFICATE = [a cert])", "!40000\n"},
+                 {"COMPRESSION (ALGORITHM = ZSTD, LEVEL = HIGH)", "!40000\n"},
+                 {"ENCRYPTION (ALGORITHM = AES_256, SERVER = x)", "!102\n"},
+                 {"DIFFERENTIAL", "!40000\n"},
+                 {"NO_SUCH_OPTION", "!40000\n"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[300];
         snprintf (text, sizeof text, "BACKUP DATABASE d TO DISK = '%%s/o%zu' WITH COPY_ONLY, %s", i,
