@@ -32,7 +32,7 @@ text_is_broken_between_words_and_indented_under_its_lead (void **state)
     s_expect (27, "error:    ", "one two three four five six",
               "error:    one two three\n    four five six\n");
     s_expect (80, "", "", "\n");
-    s_expect (10, "", "anextremelylongword and more", "anextremelylongword\nand more\n");
+    s_expect (20, "", "anextremelylongword and more", "anextremelylongword\nand more\n");
 }
 
 static void
