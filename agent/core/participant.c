@@ -638,7 +638,9 @@ s_stranger (bm_participant_t *self, s_step_t *step)
     }
     if (self->state == BM_PARTICIPANT_IDLE || !bm_order_of_round (step->order->kind))
         return false;
-    step->why = "another round holds this instance";
+    step->why = self->mark == S_COMMITTING
+                    ? "SQL Server has not answered the COMMIT of an earlier mark here yet"
+                    : "another round holds this instance";
     if (step->order->kind == BM_ORDER_PROVE)
         s_prove (self, step);
     else

@@ -443,11 +443,9 @@ s_check_commit (bm_instance_t *self, int64_t now_ms)
         return;
     bm_error_t error = {0};
     bm_fail (&error, BM_SQL_TIMEOUT,
-             "%s: COMMIT of mark %s is not answered after its deadline of %u ms; "
-             "it goes on",
-             self->config->name, operation->order->commit->mark,
-             operation->order->commit->deadline_ms);
-    bm_log_warning ("%s", error.text);
+             "COMMIT of mark %s is not answered after its deadline of %u ms; it goes on",
+             operation->order->commit->mark, operation->order->commit->deadline_ms);
+    bm_log_warning ("%s: %s", self->config->name, error.text);
     s_answer_committed (self, operation, BM_COMMITTED_UNKNOWN, &error);
 }
 

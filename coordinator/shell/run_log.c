@@ -180,6 +180,17 @@ s_warn_mark (bm_run_t *self, const bm_report_set_t *report, const marked_t *best
                     best->cause.text, *remedy ? ". What to do: " : "", remedy);
 }
 
+/*  Who could not be asked, and why, is what there is to see to. */
+static char *
+s_reason (const marked_t *best)
+{
+    if (!best->any)
+        return bm_strdup (best->cause.text);
+    bool open = best->out.outcome == BM_OUTCOME_UNKNOWN && best->out.cause.status != BM_OK;
+    return bm_format ("%s%s%s", best->out.reason, open ? ": " : "",
+                      open ? best->out.cause.text : "");
+}
+
 /*  What the rounds brought becomes the set's: in the report and in the catalogue. */
 static bm_status_t
 s_set_mark (bm_run_t *self, const bm_run_set_t *set, const marked_t *best, bm_error_t *error)
@@ -190,7 +201,7 @@ s_set_mark (bm_run_t *self, const bm_run_set_t *set, const marked_t *best, bm_er
     report->has_outcome = true;
     report->outcome = best->any ? best->out.outcome : BM_OUTCOME_NONE;
     report->mark = stands ? bm_strdup (best->mark) : NULL;
-    report->reason = bm_strdup (best->any ? best->out.reason : best->cause.text);
+    report->reason = s_reason (best);
     report->in_flight = best->any ? json_incref (best->out.in_flight) : NULL;
     report->window_us = best->any ? best->out.window_us : -1;
     report->fence_ms = best->any ? best->out.fence_ms : -1;
