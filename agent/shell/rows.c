@@ -100,18 +100,22 @@ Btsmark__BackupRow **
 bm_rows_read (const bm_sql_result_t *result, int set, size_t limit, size_t *count)
 {
     size_t rows = set < 0 ? 0 : bm_sql_result_rows (result, set);
-    Btsmark__BackupRow **list = bm_alloc ((rows + 1) * sizeof *list);
+    size_t most = rows < limit ? rows : limit;
+    Btsmark__BackupRow **list = bm_alloc ((most + 1) * sizeof *list);
     *count = 0;
-    for (size_t i = 0; i < rows; i++) {
+    for (size_t i = 0; i < most; i++) {
         int64_t id = bm_sql_result_int (result, set, i, "backup_set_id", 0);
         const char *device = bm_sql_result_text (result, set, i, "physical_device_name");
         if (*count > 0 && list[*count - 1]->backup_set_id == id)
             s_add_device (list[*count - 1], device ? device : "");
-        else if (*count == limit)
-            break;
         else
             list[(*count)++] = s_read (result, set, i);
     }
+    /*  Half of its stripes are no backup. */
+    if (*count > 0 && most < rows &&
+        bm_sql_result_int (result, set, most, "backup_set_id", 0) ==
+            list[*count - 1]->backup_set_id)
+        btsmark__backup_row__free_unpacked (list[--*count], NULL);
     return list;
 }
 

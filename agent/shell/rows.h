@@ -11,8 +11,8 @@
  *  newest backup first, its stripes in order. */
 const char *bm_rows_select (void);
 const char *bm_rows_order (void);
-/*  The backups of such a result, each once with all its devices: at most `limit`, as many as *count tells. Caller frees the
- *  list and each row. */
+/*  The backups of such a result, each once with all its devices, as many as *count tells; together at most `limit` devices,
+ *  and none without one of its own. Caller frees the list and each row. */
 Btsmark__BackupRow **
 bm_rows_read (const bm_sql_result_t *result, int set, size_t limit, size_t *count);
 /*  The result set that bm_rows_select gave, or -1. */

@@ -209,10 +209,11 @@ s_read_backups (const bm_settle_t *self, const Btsmark__Settle *order, size_t ro
     int set = result ? bm_rows_find (result) : -1;
     one->backups = bm_rows_read (result, status == BM_OK ? set : -1, room, &one->n_backups);
     size_t rows = status == BM_OK && set >= 0 ? bm_sql_result_rows (result, set) : 0;
-    if (rows > room && one->n_backups == room)
+    if (rows > room)
         bm_log_warning (
-            "settling on %s: %s has more than %zu backups since %s; the newest are told",
-            self->instance, one->name, room, *order->since ? order->since : "7 days");
+            "settling on %s: %s has %zu backup files since %s; the newest %zu backups are told",
+            self->instance, one->name, rows, *order->since ? order->since : "7 days",
+            one->n_backups);
     bm_sql_result_destroy (&result);
     free (batch);
     free (since);
@@ -279,7 +280,8 @@ bm_settle_run (const bm_settle_t *self, const Btsmark__Settle *order)
             s_read_database (self, order, (BM_SETTLE_ROWS - told) / (order->n_databases - i), one);
         else
             one->fault = bm_answer_fault (&error);
-        told += one->n_backups;
+        for (size_t k = 0; k < one->n_backups; k++)
+            told += one->backups[k]->n_devices > 0 ? one->backups[k]->n_devices : 1;
     }
     settled->fault = bm_answer_fault (&error);
     return settled;
