@@ -30,6 +30,7 @@ typedef struct plan {
     size_t manifest_size;
     bool manifest_hashes;
     char path[64];
+    char ordered[16], compressed[16]; /* names of databases, in the order in which they came */
 } plan_t;
 
 typedef struct parts {
@@ -122,6 +123,10 @@ s_backup (plan_t *plan, const Btsmark__Envelope *envelope, parts_t *parts,
           Btsmark__Envelope *answer)
 {
     const Btsmark__Backup *order = envelope->backup;
+    strncat (plan->ordered, order->database, sizeof plan->ordered - strlen (plan->ordered) - 1);
+    if (order->compress)
+        strncat (plan->compressed, order->database,
+                 sizeof plan->compressed - strlen (plan->compressed) - 1);
     if (!plan->open_orders)
         plan->open_orders = s_open_orders (plan->catalogue);
     if (s_is (plan->refuses, order->database)) {
@@ -227,12 +232,12 @@ s_teardown (void **state)
 
 /*  A log set over four databases, A and B on SQL01, C and D on SQL02, and one that nobody serves. */
 static void
-s_start (fixture_t *fixture)
+s_start_some (fixture_t *fixture, const size_t *places, size_t place_count)
 {
     bm_error_t error = {0};
     bm_work_t *work = &fixture->group.work;
     bm_group_row_t rows[] = {{(char *)"SQL01", (char *)"A", false},
-                             {(char *)"SQL01", (char *)"B", false},
+                             {(char *)"SQL01", (char *)"B", true}, /* the SSO database */
                              {(char *)"SQL02", (char *)"C", false},
                              {(char *)"SQL02", (char *)"D", false},
                              {(char *)"SQL09", (char *)"E", false}};
@@ -245,7 +250,8 @@ s_start (fixture_t *fixture)
                                              "BTS_X", "2026-11-21 02:15:01.327", databases, 5,
                                              &error),
                       BM_OK);
-    fixture->report = bm_report_set_add (work->report, SET_ID, BM_SET_LOG, 5);
+    fixture->report =
+        bm_report_set_add (work->report, SET_ID, BM_SET_LOG, places ? place_count : 5);
     fixture->report->has_outcome = true;
     fixture->report->outcome = BM_OUTCOME_UNCHECKED;
     static bm_mark_proof_t proofs[5];
@@ -258,8 +264,16 @@ s_start (fixture_t *fixture)
                             .outcome = BM_OUTCOME_UNCHECKED,
                             .proofs = proofs,
                             .history_time = "2026-11-21 02:15:01.327",
+                            .places = places,
+                            .place_count = place_count,
                             .report = fixture->report};
     fixture->set = bm_backupset_start (work, &in);
+}
+
+static void
+s_start (fixture_t *fixture)
+{
+    s_start_some (fixture, NULL, 0);
 }
 
 static void
@@ -415,6 +429,34 @@ the_whole_sets_manifest_goes_into_every_hosts_folder (void **state)
     }
 }
 
+static void
+only_the_databases_that_are_asked_for_are_taken_and_reported (void **state)
+{
+    fixture_t *fixture = *state;
+    const size_t places[] = {1, 2};
+    s_start_some (fixture, places, 2);
+    s_end (fixture);
+    assert_string_equal (fixture->plans[0].ordered, "B");
+    assert_string_equal (fixture->plans[1].ordered, "C");
+    assert_string_equal (fixture->report->databases[0].database, "B");
+    assert_string_equal (fixture->report->databases[1].database, "C");
+    assert_string_equal (fixture->report->databases[1].mark_lsn, "150");
+    assert_string_equal (s_status (fixture, 0), "ok");
+    assert_string_equal (s_status (fixture, 1), "ok");
+}
+
+static void
+what_is_compressed_is_what_the_group_says_and_never_the_sso_database (void **state)
+{
+    fixture_t *fixture = *state;
+    fixture->group.work.compress = true;
+    s_start (fixture);
+    s_end (fixture);
+    assert_string_equal (fixture->plans[0].ordered, "AB");
+    assert_string_equal (fixture->plans[0].compressed, "A");
+    assert_string_equal (fixture->plans[1].compressed, "CD");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown (name, s_setup, s_teardown)
 
 int
@@ -430,6 +472,8 @@ main (void)
         TEST (backups_of_an_agent_that_falls_silent_are_unknown_not_failed),
         TEST (a_running_backup_is_cancelled_by_its_operation_id),
         TEST (the_whole_sets_manifest_goes_into_every_hosts_folder),
+        TEST (only_the_databases_that_are_asked_for_are_taken_and_reported),
+        TEST (what_is_compressed_is_what_the_group_says_and_never_the_sso_database),
     };
     bm_log_open ("test", BM_LOG_ERROR);
     return cmocka_run_group_tests (tests, NULL, NULL);
