@@ -127,12 +127,16 @@ bm_orders_database (const Btsmark__Envelope *order)
 static bm_status_t
 s_check_upkeep (const Btsmark__Envelope *order, bm_error_t *error)
 {
-    size_t files = 0, databases = 1;
-    if (order->body_case == BTSMARK__ENVELOPE__BODY_MEASURE_FILES)
+    size_t files = 0, bytes = 0, databases = 1;
+    if (order->body_case == BTSMARK__ENVELOPE__BODY_MEASURE_FILES) {
         files = order->measure_files->n_files;
-    else if (order->body_case == BTSMARK__ENVELOPE__BODY_DELETE_FILES)
+        for (size_t i = 0; i < files; i++)
+            bytes += strlen (order->measure_files->files[i]);
+    } else if (order->body_case == BTSMARK__ENVELOPE__BODY_DELETE_FILES) {
         files = order->delete_files->n_files;
-    else if (order->body_case == BTSMARK__ENVELOPE__BODY_TRIM_MARKS) {
+        for (size_t i = 0; i < files; i++)
+            bytes += strlen (order->delete_files->files[i]->file);
+    } else if (order->body_case == BTSMARK__ENVELOPE__BODY_TRIM_MARKS) {
         databases = order->trim_marks->n_databases;
         if (!bm_trim_time_ok (order->trim_marks->before))
             return bm_fail (error, BM_PROTOCOL, "\"%.64s\" is no time as in names of marks",
@@ -141,6 +145,11 @@ s_check_upkeep (const Btsmark__Envelope *order, bm_error_t *error)
     if (files > BM_LIMIT_FILES)
         return bm_fail (error, BM_LIMIT, "%s names %zu files; at most %d",
                         bm_wire_body_name (order), files, BM_LIMIT_FILES);
+    if (bm_upkeep_answer_bytes (files, bytes) > BM_LIMIT_WIRE_BYTES - 65536)
+        return bm_fail (
+            error, BM_LIMIT,
+            "%s names %zu files in %zu bytes: the answer would not fit into one message",
+            bm_wire_body_name (order), files, bytes);
     if (databases == 0)
         return bm_fail (error, BM_PROTOCOL, "%s names no database", bm_wire_body_name (order));
     return BM_OK;

@@ -8,9 +8,34 @@
 #include "agent/shell/rows.h"
 #include "common/names.h"
 
-#define S_QUERY_MS 30000
+#define S_QUERY_MS     30000
+#define S_WHOLE_FAULTS 20
+#define S_FAULT_BYTES  400
 #define S_BATCH                                                                                    \
     50 /* files that msdb is asked about at once: its tables have no index on the device */
+
+/*  ---- answers that fit into one message ---- */
+
+size_t
+bm_upkeep_answer_bytes (size_t files, size_t path_bytes)
+{
+    return path_bytes + files * (S_FAULT_BYTES + 100);
+}
+
+/*  Of many faults the first ones are told whole, the others without their remedy and cut. */
+static Btsmark__Fault *
+s_fault (const bm_error_t *error, size_t *told)
+{
+    bm_error_t cut = *error;
+    if (error->status != BM_OK && ++*told > S_WHOLE_FAULTS) {
+        size_t end = strlen (cut.text) < S_FAULT_BYTES ? strlen (cut.text) : S_FAULT_BYTES;
+        while (end > 0 && ((unsigned char)cut.text[end] & 0xC0) == 0x80)
+            end--;
+        cut.text[end] = 0;
+        cut.remedy[0] = 0;
+    }
+    return bm_answer_fault (&cut);
+}
 
 /*  ---- what msdb knows ---- */
 
@@ -131,12 +156,12 @@ s_measured (const char *file)
 }
 
 static void
-s_measure (const bm_files_t *files, const char *clean, Btsmark__MeasuredFile *one)
+s_measure (const bm_files_t *files, const char *clean, Btsmark__MeasuredFile *one, size_t *told)
 {
     bm_error_t error = {0};
     bm_file_facts_t facts;
     if (bm_files_look (files, clean, &facts, &error) != BM_OK) {
-        one->fault = bm_answer_fault (&error);
+        one->fault = s_fault (&error, told);
         return;
     }
     one->asked = true;
@@ -153,17 +178,17 @@ bm_upkeep_measure (const bm_files_t *files, const Btsmark__MeasureFiles *order)
     bm_answer_text (&measured->instance, files->instance->name);
     measured->files = bm_alloc ((order->n_files + 1) * sizeof *measured->files);
     s_known_t *known = bm_alloc ((order->n_files + 1) * sizeof *known);
-    size_t unsized = 0;
+    size_t unsized = 0, told = 0;
     for (size_t i = 0; i < order->n_files; i++) {
         Btsmark__MeasuredFile *one = s_measured (order->files[i]);
         measured->files[measured->n_files++] = one;
         bm_error_t why = {0};
         char *clean = bm_files_allowed (files->instance, order->files[i], &why);
-        one->fault = bm_answer_fault (&why);
+        one->fault = s_fault (&why, &told);
         known[i].bytes = -1;
         if (!clean)
             continue;
-        s_measure (files, clean, one);
+        s_measure (files, clean, one, &told);
         if (one->exists && one->bytes < 0) {
             known[i].file = bm_strdup (clean);
             unsized++;
@@ -209,7 +234,7 @@ s_may_go (const Btsmark__DeleteFiles__File *file, const s_known_t *known, bm_err
 
 static void
 s_delete (const bm_files_t *files, const Btsmark__DeleteFiles__File *file, const s_known_t *known,
-          Btsmark__DeletedFile *one)
+          Btsmark__DeletedFile *one, size_t *told)
 {
     bm_error_t error = {0};
     bool was_gone = false;
@@ -222,7 +247,7 @@ s_delete (const bm_files_t *files, const Btsmark__DeleteFiles__File *file, const
         return;
     }
     one->bytes = -1;
-    one->fault = bm_answer_fault (&error);
+    one->fault = s_fault (&error, told);
 }
 
 static Btsmark__DeletedFile *
@@ -241,6 +266,7 @@ bm_upkeep_delete (const bm_files_t *files, const Btsmark__DeleteFiles *order,
                   bm_upkeep_stop_fn *stop, void *argument)
 {
     bm_error_t error = {0};
+    size_t told = 0;
     Btsmark__FilesDeleted *deleted = bm_alloc (sizeof *deleted);
     btsmark__files_deleted__init (deleted);
     bm_answer_text (&deleted->instance, files->instance->name);
@@ -254,7 +280,7 @@ bm_upkeep_delete (const bm_files_t *files, const Btsmark__DeleteFiles *order,
         databases[i] = order->files[i]->database;
         known[i].bytes = -1;
         known[i].file = bm_files_allowed (files->instance, order->files[i]->file, &why);
-        one->fault = bm_answer_fault (&why);
+        one->fault = s_fault (&why, &told);
     }
     /*  Without msdb's word nothing goes. */
     if (s_ask_msdb (files, known, order->n_files, databases, &error) != BM_OK)
@@ -264,12 +290,12 @@ bm_upkeep_delete (const bm_files_t *files, const Btsmark__DeleteFiles *order,
         if (stop && stop (argument))
             bm_fail (&error, BM_STOPPED, "told to stop: the remaining files were left");
         else if (known[i].file)
-            s_delete (files, order->files[i], &known[i], deleted->files[i]);
+            s_delete (files, order->files[i], &known[i], deleted->files[i], &told);
     }
     deleted->fault = bm_answer_fault (&error);
     for (size_t i = 0; i < order->n_files && error.status != BM_OK; i++)
         if (deleted->files[i]->fate == BTSMARK__FILE_FATE__FATE_LEFT && !deleted->files[i]->fault)
-            deleted->files[i]->fault = bm_answer_fault (&error);
+            deleted->files[i]->fault = s_fault (&error, &told);
     s_forget (known, order->n_files);
     free (databases);
     return deleted;

@@ -9,6 +9,10 @@
 #include "agent/shell/files.h"
 #include "common/wire.h"
 
+/*  The most that an answer about so many files, whose paths take so many bytes, can take. What would not fit into one message
+ *  is not begun: an answer that cannot be sent would say that nothing was done. */
+size_t bm_upkeep_answer_bytes (size_t files, size_t path_bytes);
+
 /*  The caller owns the answers. */
 Btsmark__FilesMeasured *
 bm_upkeep_measure (const bm_files_t *files, const Btsmark__MeasureFiles *order);

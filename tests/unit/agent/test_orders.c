@@ -308,6 +308,39 @@ lists_of_files_are_limited (void **state)
     tests_expect_refusal (world->client, &order, BTSMARK__REFUSED__WHY__BAD_REQUEST);
 }
 
+/*  The worst that can be answered still fits: a long path and a long fault for each. */
+static void
+an_answer_about_many_long_paths_fits_or_is_not_begun (void **state)
+{
+    s_world_t *world = *state;
+    enum { FILES = 1000, LONG = 450 };
+    char *names[FILES];
+    for (size_t i = 0; i < FILES; i++) {
+        names[i] = bm_alloc (LONG + 50);
+        memset (names[i], 'x', LONG + 49);
+        names[i][0] = '/';
+        names[i][LONG] = 0;
+    }
+    Btsmark__Envelope order = s_envelope (BTSMARK__ENVELOPE__BODY_MEASURE_FILES);
+    s_measure.files = names;
+    s_measure.n_files = FILES;
+    Btsmark__Envelope *answer =
+        tests_ask (world->client, &order, BTSMARK__ENVELOPE__BODY_FILES_MEASURED);
+    assert_true (*answer->files_measured->files[0]->fault->remedy != 0);
+    assert_string_equal (answer->files_measured->files[FILES - 1]->fault->status,
+                         "PATH_NOT_ALLOWED");
+    assert_string_equal (answer->files_measured->files[FILES - 1]->fault->remedy, "");
+    tests_free (answer);
+    for (size_t i = 0; i < FILES; i++)
+        names[i][LONG] = 'x';
+    order = s_envelope (BTSMARK__ENVELOPE__BODY_MEASURE_FILES);
+    s_measure.files = names;
+    s_measure.n_files = FILES;
+    tests_expect_refusal (world->client, &order, BTSMARK__REFUSED__WHY__BAD_REQUEST);
+    for (size_t i = 0; i < FILES; i++)
+        free (names[i]);
+}
+
 static void
 a_file_is_deleted_once_however_often_the_order_comes (void **state)
 {
@@ -378,6 +411,7 @@ main (void)
         T (too_many_at_once_are_refused_and_the_next_one_gets_through),
         T (an_inspection_can_be_cancelled),
         T (lists_of_files_are_limited),
+        T (an_answer_about_many_long_paths_fits_or_is_not_begun),
         T (a_file_is_deleted_once_however_often_the_order_comes),
         T (marks_are_trimmed_by_a_time_and_a_dry_run_only_counts)};
 #undef T
