@@ -115,6 +115,10 @@ void bm_set_rows_destroy (bm_set_row_t **rows_p, size_t count);
 bm_status_t
 bm_catalogue_newest_full (bm_catalogue_t *self, bm_set_row_t **row_p, bm_error_t *error);
 
+/*  The management database was restored: a whole full is due until one is begun, whatever becomes of the run that noticed. */
+bm_status_t bm_catalogue_owe_full (bm_catalogue_t *self, bool owed, bm_error_t *error);
+bm_status_t bm_catalogue_owes_full (bm_catalogue_t *self, bool *owed_p, bm_error_t *error);
+
 /*  The databases that a set is to hold. */
 typedef struct bm_set_members {
     struct bm_set_member {

@@ -289,6 +289,26 @@ bm_catalogue_newest_full (bm_catalogue_t *self, bm_set_row_t **row_p, bm_error_t
 }
 
 bm_status_t
+bm_catalogue_owe_full (bm_catalogue_t *self, bool owed, bm_error_t *error)
+{
+    return bm_catalogue_run (self, error,
+                             owed ? "INSERT OR REPLACE INTO meta VALUES ('full_owed', '1')"
+                                  : "DELETE FROM meta WHERE key = 'full_owed'",
+                             "");
+}
+
+bm_status_t
+bm_catalogue_owes_full (bm_catalogue_t *self, bool *owed_p, bm_error_t *error)
+{
+    bm_status_t status = BM_OK;
+    sqlite3_stmt *s =
+        bm_catalogue_prepare (self, error, "SELECT 1 FROM meta WHERE key = 'full_owed'", "");
+    *owed_p = bm_catalogue_step (self, s, &status, error);
+    sqlite3_finalize (s);
+    return status;
+}
+
+bm_status_t
 bm_catalogue_set_members (bm_catalogue_t *self, int64_t set_id, bm_set_members_t *members,
                           bm_error_t *error)
 {

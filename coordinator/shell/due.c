@@ -228,10 +228,13 @@ bm_due_find (bm_work_t *work, bool fork_changed, bm_due_plan_t *plan, bm_error_t
         status = bm_history_sets (work->management, SETS, &rows, &count, error);
     if (status == BM_OK)
         status = s_remember_ids (work, rows, count, error);
+    bool owed = false;
+    if (status == BM_OK)
+        status = bm_catalogue_owes_full (work->catalogue, &owed, error);
     if (status == BM_OK) {
         bm_schedule_set_t *sets = s_sets (work, rows, count, &used);
         bm_schedule_history_t history = {.force_full = group.force_full,
-                                         .fork_changed = fork_changed};
+                                         .fork_changed = fork_changed || owed};
         plan->force_full = group.force_full;
         status = s_decide (work, &history, sets, used, plan, error);
         free (sets);

@@ -63,6 +63,9 @@ s_whole (bm_run_t *self, const bm_due_plan_t *plan)
      *  ForceFull 1 until the set is complete, each run would take one more full while a host is away. */
     if (plan->force_full && bm_management_full_done (work->management, &error) != BM_OK)
         bm_report_fail (work->report, &error);
+    error = (bm_error_t){0};
+    if (bm_catalogue_owe_full (work->catalogue, false, &error) != BM_OK)
+        bm_report_fail (work->report, &error);
     if (bm_run_stopping (self))
         bm_run_set_skip (self, &set);
     else

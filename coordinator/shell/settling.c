@@ -362,6 +362,9 @@ s_decide (settling_t *self, bm_settled_t *settled)
     bm_settle_out_t out;
     bm_settle (&in, &out);
     s_act (self, &out, settled);
+    bm_error_t error = {0};
+    if (settled->fork_changed && bm_catalogue_owe_full (work->catalogue, true, &error) != BM_OK)
+        bm_report_fail (work->report, &error);
     s_close_forks (self, changed);
     bm_settle_out_clear (&out);
     free (facts);

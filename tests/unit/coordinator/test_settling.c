@@ -277,6 +277,13 @@ a_management_database_on_another_fork_was_restored (void **state)
         BM_OK);
     assert_string_equal (fork, "fork-9");
     free (fork);
+    /*  The next run does not see the change any more: the full stays owed until one is begun. */
+    bool owed = false;
+    assert_int_equal (bm_catalogue_owes_full (fixture->group.work.catalogue, &owed, &error), BM_OK);
+    assert_true (owed);
+    assert_int_equal (bm_catalogue_owe_full (fixture->group.work.catalogue, false, &error), BM_OK);
+    assert_int_equal (bm_catalogue_owes_full (fixture->group.work.catalogue, &owed, &error), BM_OK);
+    assert_false (owed);
 }
 
 static void
