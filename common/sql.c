@@ -358,6 +358,14 @@ s_dbopen (bm_sql_t *self, const bm_sql_login_t *login, const char *section,
     s_opening = NULL;
     self->messages = NULL;
     dbloginfree (record);
+    /*  FreeTDS calls the server by the section's name, which means nothing to anybody. */
+    char *name = self->client_error ? strstr (self->client_error, section) : NULL;
+    if (name) {
+        char *text = bm_format ("%.*s%s%s", (int)(name - self->client_error), self->client_error,
+                                self->server, name + strlen (section));
+        free (self->client_error);
+        self->client_error = text;
+    }
     return self->process != NULL;
 }
 
