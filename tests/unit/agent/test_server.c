@@ -298,7 +298,10 @@ an_unknown_instance_and_a_foreign_path_are_refused (void **state)
     order.operation_id = 0;
     tests_expect_refusal (world->client, &order, BTSMARK__REFUSED__WHY__BAD_REQUEST);
     backup.sequence = (char *)S_MARK;
+    Btsmark__NativeOptions options = BTSMARK__NATIVE_OPTIONS__INIT;
+    options.stripes = BM_LIMIT_STRIPES + 1;
     backup.method = BTSMARK__METHOD__NATIVE;
+    backup.native = &options;
     order.operation_id = 0;
     tests_expect_refusal (world->client, &order, BTSMARK__REFUSED__WHY__BAD_REQUEST);
     assert_int_equal (fake_read (world->sql, &world->sql->backups), 0);
