@@ -1,5 +1,5 @@
 /*  Three days without one host, and the day it is back, on real processes: wall time runs ahead for all of them at once
- *  (common/clock_shift.h), six hours before each run. */
+ *  (common/clock.c), six hours before each run. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>

@@ -79,7 +79,7 @@ static bool
 s_is_prose (const char *text)
 {
     static const char *const words[] = {
-        "procedure = ",        "path =", "off = ", "kerberos = ", "delete = ", "trim = ",
+        "procedure = ",       "path =", "off = ", "kerberos = ", "delete = ", "trim = ",
         "service-principal ="};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strncmp (text, words[i], strlen (words[i])) == 0)
