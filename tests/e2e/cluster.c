@@ -180,6 +180,16 @@ bm_cluster_needs_stand_in (const bm_cluster_t *self, const char *why)
 }
 
 void
+bm_cluster_program_needs_stand_in (const char *why)
+{
+    const char *list = getenv ("BTSMARK_SQLSERVER_HOSTS");
+    if (!list || !*list)
+        return;
+    printf ("SKIPPED: on a given SQL Server there is no %s\n", why);
+    exit (S_SKIPPED);
+}
+
+void
 bm_cluster_needs_files (const bm_cluster_t *self)
 {
     const char *files = getenv ("BTSMARK_SQLSERVER_FILES");

@@ -37,7 +37,9 @@ void bm_cluster_stop (bm_cluster_t **self_p);
 bool bm_cluster_is_given (const bm_cluster_t *self);
 /*  On given SQL Servers: says SKIPPED and why, and ends the test there. */
 void bm_cluster_needs_stand_in (const bm_cluster_t *self, const char *why);
-/*  The same, unless the given servers' backup folder is this machine's too (BTSMARK_SQLSERVER_FILES = local). */
+/*  Before bm_cluster_start, for a program whose tests all need the stand-in: ends it as skipped. */
+void bm_cluster_program_needs_stand_in (const char *why);
+/*  The first, unless the given servers' backup folder is this machine's too (BTSMARK_SQLSERVER_FILES = local). */
 void bm_cluster_needs_files (const bm_cluster_t *self);
 
 const char *bm_cluster_dir (const bm_cluster_t *self);

@@ -58,6 +58,7 @@ static int
 s_setup (void **state)
 {
     (void)state;
+    bm_cluster_program_needs_stand_in ("backup file that these tests could cut at a mark");
     cluster = bm_cluster_start (3, 8, false);
     bm_ran_t ran = {0};
     if (bm_cluster_btsmark (cluster, &ran, "full", "--json", NULL) != 0)
@@ -191,7 +192,6 @@ static void
 s_load (bm_snapshot_t *snapshot, size_t host, const char *database, const char *mark)
 {
     bm_error_t error = {0};
-    bm_cluster_needs_stand_in (cluster, "backup file that this test could cut at a mark");
     const char *instance = bm_cluster_instance (cluster, host);
     s_back_up_log (host, database, mark);
     if (bm_snapshot_load_folder (snapshot, instance, database,
