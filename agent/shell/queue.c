@@ -461,7 +461,7 @@ s_probe (bm_queue_t *self, bm_instance_t *instance)
                         bm_format ("SELECT session_id AS bm_spid, command, percent_complete,"
                                    " estimated_completion_time"
                                    " FROM sys.dm_exec_requests WHERE session_id IN (%s);%s",
-                                   list, size));
+                                   list, size ? size : ""));
     }
     free (list);
     free (size);
