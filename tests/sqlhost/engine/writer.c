@@ -205,6 +205,7 @@ s_disk_free_ms_locked (sh_writer_t *self)
     int64_t rate = sh_fault_locked (instance, SH_FAULT_DISK_RATE);
     int64_t bytes = self->written - self->charged, now_us = sh_now_ms () * 1000;
     self->charged = self->written;
+    self->rate = rate;
     if (rate <= 0) {
         instance->disk_free_us = 0;
         return 0;
@@ -213,6 +214,14 @@ s_disk_free_ms_locked (sh_writer_t *self)
         instance->disk_free_us = now_us;
     instance->disk_free_us += bytes * 1000000 / rate;
     return instance->disk_free_us / 1000;
+}
+
+/*  A disk that is told another rate is not waited for any longer. */
+static bool
+s_rate_changed (void *arg)
+{
+    const sh_writer_t *self = arg;
+    return sh_fault_locked (self->session->instance, SH_FAULT_DISK_RATE) != self->rate;
 }
 
 /*  After each write: a slow disk, a held backup, a dropped session; and whoever wants us to
@@ -227,7 +236,8 @@ s_after_write (sh_writer_t *self, sh_error_t *error)
     sh_status_t status = sh_esession_check_locked (session, error);
     int64_t free_ms = s_disk_free_ms_locked (self);
     if (status == SH_OK && free_ms > 0)
-        status = sh_esession_wait_locked (session, "BACKUPIO", free_ms, NULL, NULL, error);
+        status =
+            sh_esession_wait_locked (session, "BACKUPIO", free_ms, s_rate_changed, self, error);
     if (status == SH_OK && !s_not_held (self))
         status = sh_esession_wait_locked (session, "BACKUPIO", -1, s_not_held, self, error);
     sh_unlock_instance (session->instance);

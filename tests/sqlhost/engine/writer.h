@@ -25,6 +25,7 @@ typedef struct {
     int64_t raw, stored; /* bytes of data chunks so far */
     int64_t charged;     /* of `written`: the disk's time for it is taken */
     int64_t written;     /* all bytes, for the faults */
+    int64_t rate;        /* the fault, as the last wait began */
     int64_t hold_after;  /* the fault as it was when the backup began */
     bool drop;           /* the fault: this session is dropped after its first chunk */
 } sh_writer_t;
