@@ -161,10 +161,13 @@ s_objects_batch (const char *database)
         batch = more;
     }
     char *procedure = bm_format ("%s.dbo.sp_BackupBizTalkLog", quoted);
-    char *literal = bm_names_literal (procedure);
-    char *whole = bm_format ("%sSELECT COUNT (*) AS compression FROM %s.sys.parameters"
-                             " WHERE object_id = OBJECT_ID (%s) AND name = N'@bCompression';",
-                             batch, quoted, literal);
+    char *literal = bm_names_literal (procedure), *securable = bm_names_literal (quoted);
+    char *whole =
+        bm_format ("%sSELECT COUNT (*) AS compression FROM %s.sys.parameters"
+                   " WHERE object_id = OBJECT_ID (%s) AND name = N'@bCompression';\n"
+                   "SELECT HAS_PERMS_BY_NAME (%s, N'DATABASE', N'VIEW DEFINITION') AS sees_all;",
+                   batch, quoted, literal, securable);
+    free (securable);
     free (literal);
     free (procedure);
     free (batch);
@@ -192,13 +195,39 @@ s_need (Btsmark__DatabaseFacts *facts, const bm_sql_result_t *result, int set, c
                                        facts->name, object));
 }
 
+/*  OBJECT_ID is NULL also of what the login may not see ("Metadata Visibility Configuration" of SQL Server's documentation), and
+ *  BTS_BACKUP_USERS has no right on the tracking tables. A tracking database that passed for another one would not be fenced, so
+ *  without the right to see everything nothing is taken for absent. */
 static void
-s_look_at_objects (bm_sql_t *sql, const Btsmark__Prepare *order, Btsmark__DatabaseFacts *facts)
+s_need_sight (const bm_prepare_t *self, const bm_sql_result_t *result,
+              Btsmark__DatabaseFacts *facts)
+{
+    int set = bm_sql_result_find (result, (const char *[]){"sees_all", NULL});
+    if (set >= 0 && bm_sql_result_rows (result, set) == 1 &&
+        bm_sql_result_int (result, set, 0, "sees_all", 0) == 1)
+        return;
+    const char *login = self->instance->login;
+    char *where = bm_names_quote (facts->name);
+    char *who = bm_names_quote (login && *login ? login : "the agent's login");
+    bm_error_t error = {0};
+    bm_fail (&error, BM_NOT_READY,
+             "the login may not see whether database %s has tracking tables, which must be held "
+             "still while marks are placed",
+             facts->name);
+    bm_error_remedy (&error, "USE %s; GRANT VIEW DEFINITION TO %s;", where, who);
+    s_reason (facts, "procedures", bm_answer_fault (&error));
+    free (who);
+    free (where);
+}
+
+static void
+s_look_at_objects (const bm_prepare_t *self, const Btsmark__Prepare *order,
+                   Btsmark__DatabaseFacts *facts)
 {
     bm_error_t error = {0};
     bm_sql_result_t *result = NULL;
     char *batch = s_objects_batch (facts->name);
-    bm_status_t status = s_query (sql, batch, &result, &error);
+    bm_status_t status = s_query (self->sql, batch, &result, &error);
     free (batch);
     int set = result ? bm_sql_result_find (result, (const char *[]){"has_sp_SetMark", NULL}) : -1;
     if (status != BM_OK || set < 0 || bm_sql_result_rows (result, set) != 1) {
@@ -216,6 +245,7 @@ s_look_at_objects (bm_sql_t *sql, const Btsmark__Prepare *order, Btsmark__Databa
                 order->set_type == BTSMARK__SET_TYPE__FULL ? "sp_BackupBizTalkFull"
                                                            : "sp_BackupBizTalkLog");
     if (order->will_mark) {
+        s_need_sight (self, result, facts);
         s_need (facts, result, set, "sp_SetMark");
         s_need (facts, result, set, "MarkLog");
         if (facts->has_tracking)
@@ -305,7 +335,7 @@ s_look_at_database (const bm_prepare_t *self, const Btsmark__Prepare *order,
     s_judge_state (facts);
     if (strcmp (facts->state, "ONLINE") != 0)
         return;
-    s_look_at_objects (self->sql, order, facts);
+    s_look_at_objects (self, order, facts);
     s_look_at_last (self->sql, has_status, facts);
     if (order->set_type == BTSMARK__SET_TYPE__LOG && !facts->has_full)
         s_reason (facts, "no-full",

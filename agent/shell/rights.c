@@ -41,6 +41,9 @@ static const struct {
 } s_database_rights[] = {
     {{NULL, "BACKUP DATABASE", S_FAILURE, "no full backup can be taken"}, S_ALWAYS},
     {{NULL, "BACKUP LOG", S_FAILURE, "no log backup can be taken"}, S_ALWAYS},
+    {{NULL, "VIEW DEFINITION", S_FAILURE,
+      "tracking tables, which must be held still while marks are placed, would not be seen"},
+     S_ALWAYS},
     {{"sp_SetMark", "EXECUTE", S_FAILURE, "no mark can be placed"}, S_ALWAYS},
     {{"MarkLog", "SELECT", S_FAILURE, "no mark can be proved"}, S_ALWAYS},
     {{"MarkLog", "DELETE", S_NOTE, "old rows of MarkLog stay"}, S_ALWAYS},

@@ -283,6 +283,10 @@ the_grants_that_are_printed_are_the_ones_that_an_agent_lacks (void **state)
     bm_cluster_resume (cluster);
     assert_true (s_type_in (SQL03) >= 8);
     s_run ();
+    /*  The tracking databases, all of them on SQL03, were seen to be such, and held still. */
+    json_t *sets = json_object_get (ran.json, "sets");
+    json_t *log = json_array_get (sets, json_array_size (sets) - 1);
+    assert_true (json_is_integer (json_object_get (log, "fence_ms")));
     s_expect_nothing ();
 }
 

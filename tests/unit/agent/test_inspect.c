@@ -134,6 +134,7 @@ s_script (fake_session_t *session, const char *text, const sh_rpc_t *rpc, sh_run
                    (const char *[]){it->set_mark, it->set_mark, it->log_procedure, "8",
                                     it->tracking, it->tracking, it->tracking});
         fake_one (session, "compression", 1);
+        fake_one (session, "sees_all", it->blind ? 0 : 1);
     } else if (strstr (text, "msdb.dbo.backupset")) {
         snprintf (bytes, sizeof bytes, "%lld", (long long)it->full_bytes);
         fake_rows (session, "backup_size,compressed_backup_size,fork", 1,
@@ -281,6 +282,8 @@ each_right_that_lacks_comes_with_its_grant (void **state)
             "USE [OrdersDb]; GRANT BACKUP LOG TO [btsmark];");
     EXPECT (state, world.deny = "N'BACKUP DATABASE'", FAILURE, "grants", "no full backup",
             "GRANT BACKUP DATABASE");
+    EXPECT (state, (world.deny = "VIEW DEFINITION", world.blind = true), FAILURE, "grants",
+            "tracking tables", "USE [OrdersDb]; GRANT VIEW DEFINITION TO [btsmark];");
     EXPECT (state, world.deny = "sp_SetMark', N'OBJECT', N'EXECUTE'", FAILURE, "grants",
             "no mark can be placed", "GRANT EXECUTE ON dbo.sp_SetMark TO [btsmark]");
     EXPECT (state, world.deny = "sp_BackupBizTalkLog", FAILURE, "grants", "no log backup",

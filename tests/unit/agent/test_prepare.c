@@ -7,7 +7,7 @@ typedef struct {
     const char *state, *recovery, *read_only, *access, *standby, *last_log;
     const char *set_mark, *tracking, *block, *bodies, *program;
     int64_t full_bytes, prepared, log_bytes;
-    bool hidden_status;
+    bool hidden_status, blind;
     const char *server, *name; /* NULL = it does not say, OrdersDb */
 } s_facts_t;
 
@@ -62,6 +62,7 @@ s_script (fake_session_t *session, const char *text, const sh_rpc_t *rpc, sh_run
             "has_TDDS_StreamStatus,has_TDDS_BlockTDDS,has_Tracking_Spool1",
             1, (const char *[]){it->set_mark, "6", "7", "8", it->tracking, it->block, it->bodies});
         fake_one (session, "compression", 1);
+        fake_one (session, "sees_all", it->blind ? 0 : 1);
     } else if (strstr (text, "msdb.dbo.backupset")) {
         bool log = strcmp (fake_parameter (rpc, "@type"), "L") == 0;
         int64_t size = log ? it->log_bytes : it->full_bytes;
@@ -184,6 +185,20 @@ bulk_logged_is_a_warning (void **state)
     assert_true (vote->ready);
     assert_int_equal (vote->databases[0]->n_warnings, 1);
     assert_non_null (strstr (vote->databases[0]->warnings[0]->text, "3923"));
+    btsmark__vote__free_unpacked (vote, NULL);
+}
+
+static void
+what_the_login_may_not_see_is_not_taken_for_absent (void **state)
+{
+    s_facts_t facts = s_sound;
+    facts.blind = true;
+    Btsmark__Vote *vote = s_prepare (*state, &facts, BTSMARK__SET_TYPE__LOG, "OrdersDb", "");
+    assert_false (vote->ready);
+    assert_int_equal (vote->databases[0]->n_reasons, 1);
+    assert_non_null (strstr (vote->databases[0]->reasons[0]->text, "tracking tables"));
+    assert_non_null (strstr (vote->databases[0]->reasons[0]->remedy,
+                             "USE [OrdersDb]; GRANT VIEW DEFINITION TO ["));
     btsmark__vote__free_unpacked (vote, NULL);
 }
 
@@ -367,6 +382,7 @@ main (void)
         SQL_TEST (every_reason_is_named_and_not_only_the_first),
         SQL_TEST (an_offline_database_is_not_looked_into),
         SQL_TEST (bulk_logged_is_a_warning),
+        SQL_TEST (what_the_login_may_not_see_is_not_taken_for_absent),
         SQL_TEST (a_tracking_database_needs_its_fence),
         SQL_TEST (without_the_view_msdb_tells_of_the_full),
         SQL_TEST (a_full_needs_room),
