@@ -262,11 +262,12 @@ s_inspect_database (const bm_inspect_t *self, const Btsmark__Inspect *order,
         s_judge_log_reuse (facts, inspected);
         s_judge_durability (facts, inspected);
         if (!facts->has_full && sight != BM_SIGHT_NONE)
-            bm_inspect_add (inspected, S_NOTE, "no-full", facts->name,
-                            "btsmark force-full, then btsmark run, take it at once",
-                            "database %s has no full backup at the beginning of its log chain: a "
-                            "coming run takes it",
-                            facts->name);
+            bm_inspect_add (
+                inspected, S_NOTE, "no-full", facts->name,
+                "btsmark run; btsmark force-full before it when an earlier attempt failed",
+                "database %s has no full backup at the beginning of its log chain: a "
+                "coming run takes it",
+                facts->name);
     }
     s_which_t which = S_ALL;
     if (sight == BM_SIGHT_NONE)

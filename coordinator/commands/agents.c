@@ -1,11 +1,13 @@
 /*  coordinator/commands/agents.c */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/key.h"
 #include "coordinator/commands/command.h"
 #include "coordinator/shell/hosts.h"
 #include "coordinator/shell/settings.h"
+#include "coordinator/shell/terminal.h"
 #include "coordinator/shell/translate.h"
 
 typedef struct state {
@@ -35,21 +37,39 @@ s_ask (state_t *self)
 
 /* ---- text -------------------------------------------------------------------------------------------------------- */
 
+/*  Takes both. */
 static void
-s_print_instances (const Btsmark__Greeting *greeting)
+s_print_line (char *lead, char *text, size_t columns)
+{
+    bm_terminal_wrap (stdout, columns, lead, text);
+    free (lead);
+    free (text);
+}
+
+/*  Takes text. */
+static char *
+s_longer (char *text, const char *between, const char *more)
+{
+    char *longer = bm_format ("%s%s%s", text, between, more);
+    free (text);
+    return longer;
+}
+
+static void
+s_print_instances (const Btsmark__Greeting *greeting, size_t columns)
 {
     for (size_t i = 0; i < greeting->n_instances; i++) {
         const Btsmark__Instance *it = greeting->instances[i];
         bm_error_t fault = {0};
         bm_translate_fault (it->fault, &fault);
         if (fault.status == BM_OK) {
-            printf ("    instance %-16s SQL Server %s, answers as %s", it->name,
-                    it->version[0] ? it->version : "?", it->real_name);
+            char *text = bm_format ("SQL Server %s, answers as %s",
+                                    it->version[0] ? it->version : "?", it->real_name);
             for (size_t k = 0; k < it->n_aliases; k++)
-                printf ("%s%s", k == 0 ? ", also called " : ", ", it->aliases[k]);
-            putchar ('\n');
+                text = s_longer (text, k == 0 ? ", also called " : ", ", it->aliases[k]);
+            s_print_line (bm_format ("  instance %-16s ", it->name), text, columns);
         } else {
-            printf ("    instance %-16s SQL Server does not answer\n", it->name);
+            printf ("  instance %-16s SQL Server does not answer\n", it->name);
             bm_report_error_text (&fault, stdout);
         }
     }
@@ -60,23 +80,26 @@ s_print_agent (state_t *self, size_t agent)
 {
     bm_error_t error = {0};
     const Btsmark__Greeting *greeting = bm_agents_greeting (self->agents, agent, &error);
-    printf ("%-16s %-32s ", bm_agents_name (self->agents, agent),
-            bm_agents_address (self->agents, agent));
+    size_t columns = bm_terminal_columns (STDOUT_FILENO, BM_TERMINAL_COLUMNS);
+    char *lead = bm_format ("%s at %s: ", bm_agents_name (self->agents, agent),
+                            bm_agents_address (self->agents, agent));
     if (!greeting) {
-        printf ("%s\n", bm_status_name (error.status));
+        s_print_line (lead, bm_strdup (bm_status_name (error.status)), columns);
         bm_report_error_text (&error, stdout);
         return;
     }
-    printf ("ok, version %s, clock %+lld ms, %u backups at a time, duties:",
-            greeting->product_version, (long long)bm_agents_clock_offset_ms (self->agents, agent),
-            (unsigned)greeting->parallel_per_host);
+    unsigned parallel = (unsigned)greeting->parallel_per_host;
+    char *text = bm_format (
+        "ok, version %s, clock %+lld ms, %u backup%s at a time, duties:", greeting->product_version,
+        (long long)bm_agents_clock_offset_ms (self->agents, agent), parallel,
+        parallel == 1 ? "" : "s");
     for (size_t i = 0; i < greeting->n_duties; i++)
-        printf ("%s %s", i ? "," : "", greeting->duties[i]);
-    putchar ('\n');
-    s_print_instances (greeting);
+        text = s_longer (text, i ? ", " : " ", greeting->duties[i]);
+    s_print_line (lead, text, columns);
+    s_print_instances (greeting, columns);
     const Btsmark__StatusReport *report = self->hosts.reports[agent];
     for (size_t i = 0; report && i < report->n_activities; i++)
-        printf ("    now: %s\n", report->activities[i]);
+        bm_terminal_wrap (stdout, columns, "  now: ", report->activities[i]);
 }
 
 /* ---- JSON -------------------------------------------------------------------------------------------------------- */

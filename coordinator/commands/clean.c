@@ -111,15 +111,15 @@ s_print (const bm_cleaning_t *cleaning, const bm_report_t *report)
         whole.stays += total.stays;
         whole.goes_bytes += total.goes_bytes;
         whole.stays_bytes += total.stays_bytes;
-        printf ("%s: %zu file(s) %s (%s), %zu stay (%s)\n", files[i]->instance, total.goes, verb,
-                bm_progress_bytes (total.goes_bytes, goes), total.stays,
-                bm_progress_bytes (total.stays_bytes, stays));
+        printf ("%s: %zu file%s %s (%s), %zu stay (%s)\n", files[i]->instance, total.goes,
+                total.goes == 1 ? "" : "s", verb, bm_progress_bytes (total.goes_bytes, goes),
+                total.stays, bm_progress_bytes (total.stays_bytes, stays));
         s_print_host (cleaning, files, i, end, columns);
     }
     if (report->error.status == BM_OK || cleaning->count)
-        printf ("In all: %zu file(s) %s (%s), %zu stay (%s)\n", whole.goes, verb,
-                bm_progress_bytes (whole.goes_bytes, goes), whole.stays,
-                bm_progress_bytes (whole.stays_bytes, stays));
+        printf ("In all: %zu file%s %s (%s), %zu stay (%s)\n", whole.goes,
+                whole.goes == 1 ? "" : "s", verb, bm_progress_bytes (whole.goes_bytes, goes),
+                whole.stays, bm_progress_bytes (whole.stays_bytes, stays));
     s_print_rows (cleaning);
     if (cleaning->stop)
         bm_terminal_wrap (stdout, columns, "Nothing goes now: ", cleaning->stop);

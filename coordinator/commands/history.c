@@ -1,6 +1,7 @@
 /*  coordinator/commands/history.c */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/names.h"
@@ -9,8 +10,11 @@
 #include "coordinator/shell/due.h"
 #include "coordinator/shell/history.h"
 #include "coordinator/shell/progress.h"
+#include "coordinator/shell/terminal.h"
 
 /*  One set, as the group's table and the catalogue tell it together. */
+enum { TABLE_COLUMNS = 83 /* beside the mark's name */ };
+
 typedef struct entry {
     bm_history_set_t *set; /* NULL: no row in adm_BackupHistory */
     bm_set_row_t *row;     /* NULL: not in this catalogue */
@@ -85,7 +89,8 @@ static void
 s_warn (state_t *self, const char *what, const bm_error_t *error)
 {
     if (!self->warning)
-        self->warning = bm_format ("%s: %s", what, error->text);
+        self->warning = bm_format ("%s: %s%s%s", what, error->text, *error->remedy ? " -> " : "",
+                                   error->remedy);
 }
 
 static size_t
@@ -208,17 +213,25 @@ s_print_files (const entry_t *entry)
                 entry->backups.items[i].device);
 }
 
-/*  Each folder once. */
+static int
+s_by_text (const void *a, const void *b)
+{
+    return strcmp (*(const char *const *)a, *(const char *const *)b);
+}
+
+/*  Each folder once, in order. */
 static void
 s_print_locations (const entry_t *entry)
 {
-    for (size_t i = 0; i < entry->row_count; i++) {
-        bool seen = false;
-        for (size_t k = 0; k < i; k++)
-            seen |= strcmp (entry->rows[k].location, entry->rows[i].location) == 0;
-        if (!seen)
-            printf ("      in %s\n", entry->rows[i].location);
-    }
+    const char **folders = bm_alloc ((entry->row_count + 1) * sizeof *folders);
+    for (size_t i = 0; i < entry->row_count; i++)
+        folders[i] = entry->rows[i].location;
+    if (entry->row_count)
+        qsort (folders, entry->row_count, sizeof *folders, s_by_text);
+    for (size_t i = 0; i < entry->row_count; i++)
+        if (i == 0 || strcmp (folders[i], folders[i - 1]) != 0)
+            printf ("      in %s\n", folders[i]);
+    free (folders);
 }
 
 static const bm_retained_row_t *
@@ -264,31 +277,47 @@ s_mark_width (const state_t *self)
     return (int)width;
 }
 
+/*  A line of the table; where that is too wide for the terminal, three short ones. */
+static void
+s_print_entry (const entry_t *entry, int width, bool narrow)
+{
+    char bytes[BM_PROGRESS_TEXT_BYTES], databases[48];
+    const char *time = entry->set ? entry->set->time : entry->row->history_time;
+    const char *outcome = s_outcome (entry), *complete = s_complete (entry) ? "yes" : "NO";
+    size_t taken = entry->set ? entry->set->rows : entry->row->backups;
+    bool full = (entry->set ? entry->set->type : entry->row->type) == BM_SET_FULL;
+    if (entry->row)
+        snprintf (databases, sizeof databases, "%zu of %zu", taken, entry->row->databases);
+    else
+        snprintf (databases, sizeof databases, "%zu", taken);
+    bm_progress_bytes (s_bytes (entry), bytes);
+    if (!narrow) {
+        printf ("%6lld  %-4s  %-23s  %-*s  %-9s  %-8s  %9s  %10s\n", (long long)s_id (entry),
+                full ? "full" : "log", time ? time : "", width, s_mark (entry),
+                outcome ? outcome : "-", complete, databases, bytes);
+        return;
+    }
+    printf ("%s set %lld, %s\n", full ? "full" : "log", (long long)s_id (entry), time ? time : "?");
+    if (!full)
+        printf ("    %s, %s\n", s_mark (entry), outcome ? outcome : "-");
+    printf ("    complete: %s, %s, %s\n", complete, databases, bytes);
+}
+
 static void
 s_print (const state_t *self, const bm_options_t *options)
 {
     int width = s_mark_width (self);
-    char bytes[BM_PROGRESS_TEXT_BYTES];
+    size_t columns = bm_terminal_columns (STDOUT_FILENO, SIZE_MAX);
+    bool narrow = columns < (size_t)width + TABLE_COLUMNS;
     if (self->count == 0)
         puts ("No backup set yet.");
-    else
-        printf ("%6s  %-4s  %-23s  %-*s  %-9s  %-8s  %9s  %10s\n", "set", "type", "time", width,
+    else if (!narrow)
+        printf ("%6s  %-4s  %-23s  %-*s  %-9s  %-8s  %9s  %10s\n", "set", "type",
+                self->settings->time_zone == BM_ZONE_LOCAL ? "time (local)" : "time (UTC)", width,
                 "mark", "outcome", "complete", "databases", "size");
     for (size_t i = 0; i < self->count; i++) {
         const entry_t *entry = &self->entries[i];
-        const char *time = entry->set ? entry->set->time : entry->row->history_time;
-        const char *outcome = s_outcome (entry);
-        size_t taken = entry->set ? entry->set->rows : entry->row->backups;
-        char databases[48];
-        if (entry->row)
-            snprintf (databases, sizeof databases, "%zu of %zu", taken, entry->row->databases);
-        else
-            snprintf (databases, sizeof databases, "%zu", taken);
-        printf ("%6lld  %-4s  %-23s  %-*s  %-9s  %-8s  %9s  %10s\n", (long long)s_id (entry),
-                (entry->set ? entry->set->type : entry->row->type) == BM_SET_FULL ? "full" : "log",
-                time ? time : "", width, s_mark (entry), outcome ? outcome : "-",
-                s_complete (entry) ? "yes" : "NO", databases,
-                bm_progress_bytes (s_bytes (entry), bytes));
+        s_print_entry (entry, width, narrow);
         s_print_retention (self, entry);
         if (bm_option_given (options, "files"))
             s_print_files (entry);
@@ -296,7 +325,8 @@ s_print (const state_t *self, const bm_options_t *options)
             s_print_locations (entry);
     }
     if (self->warning)
-        printf ("warning: %s\n", self->warning);
+        bm_terminal_wrap (stdout, bm_terminal_columns (STDOUT_FILENO, BM_TERMINAL_COLUMNS),
+                          "warning: ", self->warning);
 }
 
 static json_t *

@@ -118,9 +118,9 @@ static void
 s_print_latest (const state_t *self, size_t columns)
 {
     if (self->whole->latest == SIZE_MAX)
-        puts ("latest usable: none");
+        puts ("recovery point: none");
     else
-        s_print_point (self, self->whole->latest, "latest usable", columns);
+        s_print_point (self, self->whole->latest, "recovery point", columns);
     if (self->whole->latest_on_demand != SIZE_MAX)
         s_print_point (self, self->whole->latest_on_demand, "on demand", columns);
 }

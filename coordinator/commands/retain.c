@@ -154,7 +154,7 @@ static const char *
 s_until (const state_t *self, const bm_retained_row_t *row, char text[BM_CLOCK_TEXT_BYTES])
 {
     if (row->until_us < 0)
-        return "released";
+        return "no end";
     if (row->until_us <= self->now_us)
         return "(over)";
     return bm_clock_rfc3339 (row->until_us, text);
@@ -211,11 +211,14 @@ s_command (const bm_options_t *options)
     state_t self = {.now_us = bm_clock_utc_us ()};
     bm_error_t error = {0};
     int code = 0;
-    if (s_act (&self, options, &error) != BM_OK)
+    if (s_act (&self, options, &error) != BM_OK) {
+        if (error.status == BM_USAGE)
+            bm_error_remedy (&error, "btsmark history lists the sets; see btsmark retain --help");
         code = bm_command_fail (options, "retain", &error);
-    else if (options->json)
+    }
+    if (!code && options->json)
         bm_command_print_json (s_json (&self));
-    else
+    else if (!code)
         s_print (&self);
     bm_retained_rows_destroy (&self.rows, self.count);
     bm_catalogue_close (&self.catalogue);

@@ -197,7 +197,8 @@ s_print_runs (state_t *self)
     if (standing->running && standing->run_count)
         s_print_running (self);
     if (last >= standing->run_count) {
-        s_line (self, "last run", bm_strdup ("there was none yet"));
+        s_line (self, "last run",
+                bm_strdup ("there was none yet: btsmark check, then btsmark run"));
         return;
     }
     char *result = s_run_result (&standing->runs[last]);
@@ -241,7 +242,7 @@ s_print_marks (state_t *self)
     free (each);
 }
 
-/*  "next in 3 h 20 min". Caller frees. */
+/*  "next due in 3 h 20 min": a forced one stands in the management database, which is not asked. Caller frees. */
 static char *
 s_next_full (const state_t *self)
 {
@@ -258,10 +259,10 @@ s_next_full (const state_t *self)
         return bm_format ("set %lld is repaired by coming runs", (long long)full->set_id);
     int64_t next_us = bm_standing_next_full_us (standing, self->settings);
     if (next_us < 0)
-        return bm_strdup ("next in over a year");
+        return bm_strdup ("next due in over a year");
     if (next_us <= standing->now_us)
         return bm_strdup ("next with the next run");
-    return bm_format ("next in %s", bm_health_age ((next_us - standing->now_us) / 1000, until));
+    return bm_format ("next due in %s", bm_health_age ((next_us - standing->now_us) / 1000, until));
 }
 
 static void
@@ -374,7 +375,9 @@ s_print_findings (state_t *self)
                   bm_findings_level_count (&self->findings, BM_LEVEL_WARNING);
     if (left == 0)
         bm_terminal_wrap (stdout, self->columns, "",
-                          "nothing needs attention; btsmark check looks closer");
+                          self->standing.run_count
+                              ? "nothing needs attention; btsmark check looks closer"
+                              : "nothing is backed up yet");
     for (size_t i = 0; i < self->findings.count; i++) {
         const bm_finding_t *it = &self->findings.items[i];
         if (it->level < BM_LEVEL_WARNING)

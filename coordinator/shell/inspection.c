@@ -412,7 +412,7 @@ s_tell_retained (look_t *self)
         bool for_ever = it->until_us < 0;
         if (for_ever || it->until_us > self->standing.now_us)
             bm_findings_add (self->findings, BM_LEVEL_NOTE, (bm_subject_t){.topic = "retained"},
-                             NULL, "set %lld is retained%s%s: %s", (long long)it->set_id,
+                             NULL, "set %lld is retained%s%.10s: %s", (long long)it->set_id,
                              for_ever ? "" : " until ",
                              for_ever ? "" : bm_clock_rfc3339 (it->until_us, until),
                              it->reason ? it->reason : "no reason was given");

@@ -200,13 +200,24 @@ bm_progress_destroy (bm_progress_t **self_p)
 
 /* ---- what is said ------------------------------------------------------------------------------------------------ */
 
+/*  On a terminal broken between words, under its indentation. */
+static void
+s_say (const bm_progress_t *self, const char *text)
+{
+    size_t indent = strspn (text, " ");
+    char *lead = bm_format ("%.*s", (int)indent, text);
+    bm_terminal_wrap (stderr, self->terminal ? bm_terminal_columns (STDERR_FILENO, 80) : SIZE_MAX,
+                      lead, text + indent);
+    free (lead);
+}
+
 /*  Takes values. */
 static void
 s_tell (bm_progress_t *self, const char *event, json_t *values, const char *text)
 {
     if (self->mode == BM_PROGRESS_TEXT && text[0]) {
         s_wipe (self);
-        fprintf (stderr, "%s\n", text);
+        s_say (self, text);
         fflush (stderr);
         self->drawn_ms = 0;
         if (self->terminal && self->count > 0)

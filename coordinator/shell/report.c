@@ -9,6 +9,8 @@
 #include "coordinator/shell/progress.h"
 #include "coordinator/shell/terminal.h"
 
+enum { TABLE_COLUMNS = 32 /* of databases, beside the names of server and database */ };
+
 bm_report_t *
 bm_report_new (const char *command)
 {
@@ -377,6 +379,14 @@ s_told_before (const bm_report_set_t *set, size_t database)
     return false;
 }
 
+/*  A terminal that the table of databases does not fit: each gets short lines instead. */
+static bool
+s_narrow (FILE *to, int server_width, int database_width)
+{
+    return bm_terminal_columns (fileno (to), SIZE_MAX) <
+           (size_t)server_width + (size_t)database_width + TABLE_COLUMNS;
+}
+
 static void
 s_text_database (const bm_report_set_t *set, size_t database, int server_width, int database_width,
                  FILE *to)
@@ -384,10 +394,16 @@ s_text_database (const bm_report_set_t *set, size_t database, int server_width, 
     const bm_report_database_t *it = &set->databases[database];
     char bytes[BM_PROGRESS_TEXT_BYTES], ms[BM_PROGRESS_TEXT_BYTES];
     bool good = it->status == BM_DATABASE_OK || it->status == BM_DATABASE_OK_WITH_WARNINGS;
-    fprintf (to, "  %-*s  %-*s  %10s  %10s  %s%s\n", server_width, it->server, database_width,
-             it->database, good ? bm_progress_bytes (it->bytes, bytes) : "-",
-             bm_progress_duration (it->ms, ms), bm_database_status_name (it->status),
-             good && !it->recorded ? ", not in adm_BackupHistory yet" : "");
+    const char *unrecorded = good && !it->recorded ? ", not in adm_BackupHistory yet" : "";
+    bm_progress_duration (it->ms, ms);
+    bm_progress_bytes (good ? it->bytes : -1, bytes);
+    if (s_narrow (to, server_width, database_width))
+        fprintf (to, "  %s\n      %s\n      %s, %s, %s%s\n", it->database, it->server,
+                 bm_database_status_name (it->status), good ? bytes : "-", ms, unrecorded);
+    else
+        fprintf (to, "  %-*s  %-*s  %10s  %10s  %s%s\n", server_width, it->server, database_width,
+                 it->database, good ? bytes : "-", ms, bm_database_status_name (it->status),
+                 unrecorded);
     if (it->error.status == BM_OK || s_told_before (set, database))
         return;
     s_wrapped (to, "      ", it->error.text);
@@ -430,8 +446,9 @@ s_text_set (const bm_report_set_t *set, FILE *to)
     if (set->window_us >= 0)
         fputc ('\n', to);
     int server_width = s_width (set, true), database_width = s_width (set, false);
-    fprintf (to, "  %-*s  %-*s  %10s  %10s\n", server_width, "server", database_width, "database",
-             "size", "time");
+    if (!s_narrow (to, server_width, database_width))
+        fprintf (to, "  %-*s  %-*s  %10s  %10s\n", server_width, "server", database_width,
+                 "database", "size", "time");
     for (size_t i = 0; i < set->database_count; i++)
         s_text_database (set, i, server_width, database_width, to);
 }

@@ -168,7 +168,7 @@ marks_tells_the_recovery_point_first_and_fits_80_and_40_columns (void **state)
     static const unsigned short widths[] = {120, 80, 40};
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal (CALL (&bm_command_marks, widths[i], out, "--limit", "5"), 0);
-        assert_ptr_equal (strstr (out, "latest usable:"), out);
+        assert_ptr_equal (strstr (out, "recovery point:"), out);
         assert_non_null (strstr (out, widths[i] > 60 ? USABLE ", 25 min ago" : USABLE ","));
         assert_non_null (strstr (out, BROKEN));
         assert_non_null (strstr (out, "OrdersDb"));
