@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The main job in three minutes: a BizTalk group on three stand-in hosts, with work going on in it, is marked and backed up.
+# The main job in half a minute (and the build, the first time): a BizTalk group on three stand-in hosts, with work going on in
+# it, is checked, marked and backed up, a host is cut off and comes back, and what can be restored and what is kept is told.
 #   deploy/demo.sh [--keep-running] [DIR]    DIR: an empty folder (default: a new one below the temporary folder)
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -8,7 +9,7 @@ keep_running=no
 dir=""
 for argument in "$@"; do
     case $argument in
-        -h | --help) sed -n '2,3s/^# //p' "$0"; exit 0 ;;
+        -h | --help) sed -n '2,4s/^# //p' "$0"; exit 0 ;;
         --keep-running) keep_running=yes ;;
         -*) say "demo.sh: unknown option $argument" >&2; exit 2 ;;
         *) dir=$argument ;;
@@ -39,10 +40,13 @@ expect() {
 
 [ $keep_running = yes ] || trap stop EXIT
 
-step "A BizTalk group: three SQL hosts, eight databases, an agent beside them, messages flowing"
+step "A BizTalk group: three SQL hosts, eight databases, two agents (SQL01's serves SQL02 too), messages flowing"
 "$sandbox" start "$dir" --workload
 shows "btsmark agents"
 "$build/btsmark" agents -c "$config"
+
+step "Before the first run: would it work? Nothing is wrong; no database has a full backup yet"
+expect 0 check
 
 step "First run: every database gets a full backup, then one mark over the whole group, then its log backups"
 expect 0 run
@@ -55,14 +59,26 @@ for name in agent-SQL03 sqlhost-SQL03; do kill -STOP "$(process $name)"; done
 expect "13 20 21" run
 for name in agent-SQL03 sqlhost-SQL03; do kill -CONT "$(process $name)"; done
 
-step "SQL03 is back: the next run is good again, and SQL03's logs go on from where they were"
+step "SQL03 is back, but the last run failed: that is what a monitor is told, with the exit code"
+expect "13 20 21" status
+
+step "The next run is good again, and SQL03's logs go on from where they were"
 expect 0 run
+
+step "One screen about the group"
+expect 0 status
+
+step "The marks, each with whether the whole group can be restored to it: the catalogue alone is asked"
+expect 0 marks
 
 step "The history, as kept in the group's own adm_BackupHistory and in the catalogue"
 expect 0 history
 
-step "The files, on every host, with the manifest of each set beside them"
-(cd "$dir/backup" && find . -type f -printf '%P  %s bytes\n' | sort | awk '{ n[$0]++; print "  " $0 }' | head -n 60)
+step "Retention: which files would go, which stay, and why. All are young here, so all stay"
+expect 0 clean --dry-run
+
+step "The manifest of each set stands beside its files on every host"
+(cd "$dir/backup" && find . -name '*.btsmark.json' -printf '  %P  %s bytes\n' | sort)
 
 step "Done"
 say "Everything is in $dir: backup/ (files and manifests), log/ (what each process said), btsmark.ini."
