@@ -36,7 +36,7 @@ typedef struct {
     const char *language;
     const char *server_name;    /* as the client spelled it */
     const char *client_address; /* "127.0.0.1:53122" */
-    bool encrypted; /* the whole session, not only the login */
+    bool encrypted;             /* the whole session, not only the login */
     uint32_t client_pid;
     uint32_t tds_version; /* 0x71000001, 0x72090002, 0x730B0003, 0x74000004 */
     uint32_t packet_size;

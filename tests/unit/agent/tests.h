@@ -93,13 +93,14 @@ static inline void
 tests_configure (tests_place_t *place, const char *sql, const char *more)
 {
     bm_error_t error = {0};
-    char *text = bm_format ("[agent]\nname = SQL01\nbind = tcp://127.0.0.1:*\nkey-file = agent\n"
-                            "heartbeat = 100 ms\n%s"
-                            "[allow full]\npublic-key = %s\nduties = status, backup\n"
-                            "[allow watcher]\npublic-key = %s\nduties = status\n"
-                            "[instance SQL01]\nserver = %s\nencrypt = off\nlogin = sa\npassword-file = password\n"
-                            "aliases = sql01.example.com,1433, OTHER\nbackup-path = %s\n",
-                            more, place->full_key, place->status_key, sql, place->backups);
+    char *text = bm_format (
+        "[agent]\nname = SQL01\nbind = tcp://127.0.0.1:*\nkey-file = agent\n"
+        "heartbeat = 100 ms\n%s"
+        "[allow full]\npublic-key = %s\nduties = status, backup\n"
+        "[allow watcher]\npublic-key = %s\nduties = status\n"
+        "[instance SQL01]\nserver = %s\nencrypt = off\nlogin = sa\npassword-file = password\n"
+        "aliases = sql01.example.com,1433, OTHER\nbackup-path = %s\n",
+        more, place->full_key, place->status_key, sql, place->backups);
     tests_write (place, "agent.ini", text);
     char *path = tests_path (place, "agent.ini");
     bm_agent_config_destroy (&place->config);

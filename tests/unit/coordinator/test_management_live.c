@@ -20,7 +20,8 @@ settings_for (const char *database)
 {
     char text[1024];
     snprintf (text, sizeof text,
-              "[group]\nname = G\nmanagement-server = %s\nencrypt = off\nmanagement-database = %s\nlogin = sa\n"
+              "[group]\nname = G\nmanagement-server = %s\nencrypt = off\nmanagement-database = "
+              "%s\nlogin = sa\n"
               "password-file = %s\n[coordinator]\nkey-file = key\n[agent A]\naddress = tcp://a:1\n"
               "server-key = %s\n",
               s_live.address, database, s_live.password_file, KEY);
