@@ -1,5 +1,5 @@
 /*  sqlhost with FreeTDS's own clients, tsql and bsqldb, as an administrator uses them. */
-#include "tests/sqlhost/clients/stand.h"
+#include "tests/e2e/clients/stand.h"
 
 static stand_t *s_stand;
 

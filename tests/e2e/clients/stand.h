@@ -1,7 +1,7 @@
-/*  tests/sqlhost/clients/stand.h
+/*  tests/e2e/clients/stand.h
  *  One sqlhost with a certificate of an authority made for it, for the tests with clients that others wrote. */
-#ifndef SH_CLIENTS_STAND_H
-#define SH_CLIENTS_STAND_H
+#ifndef BM_CLIENTS_STAND_H
+#define BM_CLIENTS_STAND_H
 
 #include <setjmp.h>
 #include <signal.h>

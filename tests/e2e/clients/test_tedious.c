@@ -2,7 +2,7 @@
  *  package-lock.json pins it, into the build folder. Without Node, or npm's registry, every case says SKIPPED and why. */
 #include <sys/stat.h>
 
-#include "tests/sqlhost/clients/stand.h"
+#include "tests/e2e/clients/stand.h"
 
 #define S_INSTALL_MS 240000
 
@@ -26,7 +26,7 @@ static void
 s_install (void)
 {
     char *folder = bm_format ("%s/tedious", getenv ("BTSMARK_BUILD"));
-    char *sources = bm_format ("%s/tests/sqlhost/clients", getenv ("BTSMARK_SOURCE"));
+    char *sources = bm_format ("%s/tests/e2e/clients", getenv ("BTSMARK_SOURCE"));
     static const char script[] =
         "command -v node >/dev/null && command -v npm >/dev/null || { echo 'node and npm are not "
         "installed (deploy/install-deps.sh test)' >&2; exit 3; }\n"
@@ -55,7 +55,7 @@ static bm_ran_t s_ran; /* all cases */
 static void
 s_run (void)
 {
-    char *script = bm_format ("%s/tests/sqlhost/clients/tedious.js", getenv ("BTSMARK_SOURCE"));
+    char *script = bm_format ("%s/tests/e2e/clients/tedious.js", getenv ("BTSMARK_SOURCE"));
     stand_run (&s_ran, (const char *[]){s_modules, "node", script, s_stand->port,
                                         stand_path (s_stand, "sa.password"),
                                         stand_path (s_stand, "ca.pem"), NULL});
