@@ -156,7 +156,8 @@ s_describe (const bm_agent_config_t *config)
         printf ("\n");
         s_describe_files (instance);
     }
-    printf ("up to %d backup(s) at a time\n", config->parallel_per_host);
+    printf ("up to %d backup%s at a time\n", config->parallel_per_host,
+            config->parallel_per_host == 1 ? "" : "s");
 }
 
 static void

@@ -126,6 +126,11 @@ s_allow_path (bm_instance_config_t *instance, const char *path, bm_error_t *erro
     char *clean = bm_path_normalise (path, error);
     if (!clean)
         return error->status;
+    for (size_t i = 0; i < instance->allowed_count; i++)
+        if (strcmp (instance->allowed_paths[i], clean) == 0) {
+            free (clean);
+            return BM_OK;
+        }
     instance->allowed_paths =
         bm_realloc (instance->allowed_paths, (instance->allowed_count + 1) * sizeof (char *));
     instance->allowed_paths[instance->allowed_count++] = clean;

@@ -63,15 +63,14 @@ s_print (const bm_inspection_t *self, size_t columns)
         if (findings->items[i].level != BM_LEVEL_OK)
             s_print_finding (&findings->items[i], columns);
     s_print_good (findings, columns);
-    char *sum = bm_format (
-        "%s: %zu database%s on %zu instance%s, %zu of %zu agent%s reached: %zu failure%s, %zu "
-        "warning%s, %zu note%s",
-        self->settings ? self->settings->group : "btsmark", self->databases,
-        s_plural (self->databases), self->instances, s_plural (self->instances), self->reached,
-        self->agents, s_plural (self->agents), failures, s_plural (failures), warnings,
-        s_plural (warnings), notes, s_plural (notes));
+    char *sum = bm_format ("%s: %zu database%s on %zu instance%s, %zu of %zu agent%s reached",
+                           self->settings ? self->settings->group : "btsmark", self->databases,
+                           s_plural (self->databases), self->instances, s_plural (self->instances),
+                           self->reached, self->agents, s_plural (self->agents));
     bm_terminal_wrap (stdout, columns, "", sum);
     free (sum);
+    printf ("%zu failure%s, %zu warning%s, %zu note%s\n", failures, s_plural (failures), warnings,
+            s_plural (warnings), notes, s_plural (notes));
 }
 
 /* ---- JSON -------------------------------------------------------------------------------------------------------- */

@@ -183,7 +183,8 @@ s_print_running (state_t *self)
     char *waits =
         slowest ? bm_format ("; waiting for %s: %s", slowest->instance, activity) : bm_strdup ("");
     s_line (self, "running",
-            bm_format ("%s, for %s%s", run->command, s_age (self, run->started_us, age), waits));
+            bm_format ("btsmark %s, for %s%s", run->command, s_age (self, run->started_us, age),
+                       waits));
     free (waits);
     free (activity);
 }
@@ -203,7 +204,7 @@ s_print_runs (state_t *self)
     }
     char *result = s_run_result (&standing->runs[last]);
     s_line (self, "last run",
-            bm_format ("%s, %s ago: %s", standing->runs[last].command,
+            bm_format ("btsmark %s, %s ago: %s", standing->runs[last].command,
                        s_age (self, standing->runs[last].started_us, age), result));
     free (result);
 }
@@ -234,7 +235,8 @@ s_print_marks (state_t *self)
                                     (double)standing->rounds / (double)clean)
                        : bm_strdup ("");
     size_t others = standing->outcome_count - clean - doubtful - unchecked;
-    char *none = others ? bm_format (", %zu others", others) : bm_strdup ("");
+    char *none =
+        others ? bm_format (", %zu other%s", others, others == 1 ? "" : "s") : bm_strdup ("");
     s_line (self, "marks",
             bm_format ("last %zu: %zu clean, %zu doubtful, %zu unchecked%s%s",
                        standing->outcome_count, clean, doubtful, unchecked, none, each));

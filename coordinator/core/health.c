@@ -57,7 +57,8 @@ bm_health_usual_pause_ms (const bm_health_run_t *runs, size_t count)
     if (gap_count < 3)
         return -1;
     qsort (gaps, gap_count, sizeof *gaps, s_compare_numbers);
-    return gaps[gap_count / 2];
+    int64_t usual_ms = gaps[gap_count / 2];
+    return usual_ms < S_MINUTE_MS ? -1 : usual_ms; /* by hand: no scheduler is that fast */
 }
 
 static void

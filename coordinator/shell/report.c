@@ -346,6 +346,14 @@ s_wrapped (FILE *to, const char *lead, const char *text)
     bm_terminal_wrap (to, bm_terminal_columns (fileno (to), BM_TERMINAL_COLUMNS), lead, text);
 }
 
+/*  Takes the text. */
+static void
+s_line (FILE *to, const char *lead, char *text)
+{
+    s_wrapped (to, lead, text);
+    free (text);
+}
+
 void
 bm_report_error_text (const bm_error_t *error, FILE *to)
 {
@@ -411,40 +419,50 @@ s_text_database (const bm_report_set_t *set, size_t database, int server_width, 
         s_wrapped (to, "      -> ", it->error.remedy);
 }
 
+/*  How long the mark took, and how long tracking was held still for it. Caller frees. */
+static char *
+s_held (const bm_report_set_t *set)
+{
+    char window[BM_PROGRESS_TEXT_BYTES], fence[BM_PROGRESS_TEXT_BYTES];
+    if (set->window_us < 10000)
+        snprintf (window, sizeof window, "%.1f ms", (double)set->window_us / 1000.0);
+    else
+        bm_progress_duration (set->window_us / 1000, window);
+    return bm_format ("first COMMIT to last answer %s%s%s", window,
+                      set->fence_ms >= 0 ? ", tracking held still for " : "",
+                      set->fence_ms >= 0 ? bm_progress_duration (set->fence_ms, fence) : "");
+}
+
 static void
 s_text_set (const bm_report_set_t *set, FILE *to)
 {
-    char window[BM_PROGRESS_TEXT_BYTES], fence[BM_PROGRESS_TEXT_BYTES], ms[BM_PROGRESS_TEXT_BYTES];
+    char ms[BM_PROGRESS_TEXT_BYTES];
     size_t good = 0;
     for (size_t i = 0; i < set->database_count; i++)
         good += set->databases[i].status == BM_DATABASE_OK ||
                 set->databases[i].status == BM_DATABASE_OK_WITH_WARNINGS;
-    fprintf (to, "\n%s set %lld: %s, %zu of %zu databases, %s\n",
-             set->type == BM_SET_FULL ? "Full" : "Log", (long long)set->set_id,
-             set->complete ? "complete" : "INCOMPLETE", good, set->database_count,
-             bm_progress_duration (set->ms, ms));
+    fputc ('\n', to);
+    s_line (to, "",
+            bm_format ("%s set %lld: %s, %zu of %zu databases, %s",
+                       set->type == BM_SET_FULL ? "Full" : "Log", (long long)set->set_id,
+                       set->complete ? "complete" : "INCOMPLETE", good, set->database_count,
+                       bm_progress_duration (set->ms, ms)));
     if (set->type == BM_SET_LOG) {
         if (set->mark) {
-            fprintf (to, "  mark %s: %s\n", set->mark, bm_outcome_name (set->outcome));
+            s_line (to, "  ", bm_format ("mark %s: %s", set->mark, bm_outcome_name (set->outcome)));
             s_wrapped (to, "       ", bm_outcome_meaning (set->outcome));
         } else
             fputs ("  no mark was placed\n", to);
         if (set->outcome != BM_OUTCOME_CLEAN && set->reason && set->reason[0])
             s_wrapped (to, "       ", set->reason);
         for (size_t i = 0; i < set->attempt_count; i++)
-            fprintf (to, "  other attempt %s: %s, %s\n", set->attempts[i].mark,
-                     bm_outcome_name (set->attempts[i].outcome), set->attempts[i].reason);
+            s_line (to, "  other attempt ",
+                    bm_format ("%s: %s, %s", set->attempts[i].mark,
+                               bm_outcome_name (set->attempts[i].outcome),
+                               set->attempts[i].reason));
     }
     if (set->window_us >= 0)
-        fprintf (to, "  first COMMIT to last answer %s",
-                 set->window_us < 10000 ? (snprintf (window, sizeof window, "%.1f ms",
-                                                     (double)set->window_us / 1000.0),
-                                           window)
-                                        : bm_progress_duration (set->window_us / 1000, window));
-    if (set->window_us >= 0 && set->fence_ms >= 0)
-        fprintf (to, ", tracking held still for %s", bm_progress_duration (set->fence_ms, fence));
-    if (set->window_us >= 0)
-        fputc ('\n', to);
+        s_line (to, "  ", s_held (set));
     int server_width = s_width (set, true), database_width = s_width (set, false);
     if (!s_narrow (to, server_width, database_width))
         fprintf (to, "  %-*s  %-*s  %10s  %10s\n", server_width, "server", database_width,
@@ -458,9 +476,10 @@ bm_report_text (const bm_report_t *self, FILE *to)
 {
     char ms[BM_PROGRESS_TEXT_BYTES];
     if (self->run)
-        fprintf (to, "%s of group %s, run %llu, %s\n", self->command,
-                 self->group ? self->group : "?", (unsigned long long)self->run,
-                 bm_progress_duration ((self->ended_us - self->began_us) / 1000, ms));
+        s_line (to, "",
+                bm_format ("%s of group %s, run %llu, %s", self->command,
+                           self->group ? self->group : "?", (unsigned long long)self->run,
+                           bm_progress_duration ((self->ended_us - self->began_us) / 1000, ms)));
     for (size_t i = 0; i < self->note_count; i++)
         s_wrapped (to, "  ", self->notes[i]);
     for (size_t i = 0; i < self->set_count; i++)
