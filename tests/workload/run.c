@@ -15,6 +15,7 @@
 #define S_BATCH    50  /* events or bodies a step */
 #define S_IDLE_MS  50  /* nothing to move */
 #define S_AGAIN_MS 500 /* after a failure */
+#define S_TRIES    40  /* to end what is prepared, when the work ends */
 #define S_ROUTED   20  /* messages that each lane has to route */
 #define S_LANES    2   /* one to and one fro */
 #define S_EVENTS   4   /* of the branches of one routed message: two are prepared, two committed */
@@ -82,6 +83,18 @@ s_pause (bm_work_run_t *run, int64_t ms)
     bool goes_on = !run->stopped;
     pthread_mutex_unlock (&run->lock);
     return goes_on;
+}
+
+/*  Waits that long, also in a run that is stopped. */
+static void
+s_pause_always (bm_work_run_t *run, int64_t ms)
+{
+    struct timespec until = s_after (ms);
+    pthread_mutex_lock (&run->lock);
+    int waited = 0;
+    while (waited == 0)
+        waited = pthread_cond_timedwait (&run->changed, &run->lock, &until);
+    pthread_mutex_unlock (&run->lock);
 }
 
 /*  The next number; 0 when all are taken. */
@@ -273,10 +286,28 @@ s_is_stopped (s_worker_t *self)
     return stopped;
 }
 
+/*  Nothing is left prepared: it would hold its locks, and every mark up, until somebody ends it. Opening recovers. */
+static void
+s_end_routing (s_worker_t *self)
+{
+    bm_error_t error = {0};
+    for (int left = S_TRIES; left > 0 && *bm_router_uow (self->router); left--) {
+        s_close (self);
+        if (s_open (self, &error) == BM_OK)
+            return;
+        s_pause_always (self->run, S_IDLE_MS);
+    }
+    if (*bm_router_uow (self->router))
+        bm_log_warning ("%s: %s may still be prepared: %s", self->what,
+                        bm_router_uow (self->router), error.text);
+}
+
 static void
 s_end (s_worker_t *self)
 {
     bm_work_run_t *run = self->run;
+    if (self->router)
+        s_end_routing (self);
     s_close (self);
     bm_router_destroy (&self->router);
     pthread_mutex_lock (&run->lock);
@@ -404,6 +435,8 @@ bm_work_run_stop (bm_work_run_t **self_p)
     pthread_cond_broadcast (&self->changed);
     while (self->working) { /* a session that is opened just now is met at the next turn */
         for (size_t i = 0; i < self->worker_count; i++) {
+            if (self->workers[i].to)
+                continue; /* a routed message is brought to its end */
             if (self->workers[i].source)
                 bm_sql_interrupt (self->workers[i].source);
             if (self->workers[i].destination)

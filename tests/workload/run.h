@@ -28,7 +28,8 @@ typedef struct bm_work_options {
 bm_work_run_t *bm_work_run_start (const bm_work_options_t *options);
 /*  True when `count` was reached and everything has been moved; waits at most that long for it. */
 bool bm_work_run_wait (bm_work_run_t *self, int64_t timeout_ms);
-/*  Steps under way are ended (their outcome stays unknown), threads joined. Frees. */
+/*  Steps under way are ended (their outcome stays unknown), but a routed message is brought to its end on both sides;
+ *  threads joined. Frees. */
 void bm_work_run_stop (bm_work_run_t **self_p);
 
 #endif
