@@ -6,6 +6,7 @@
 #include "common/key.h"
 #include "coordinator/commands/command.h"
 #include "coordinator/shell/hosts.h"
+#include "coordinator/shell/report.h"
 #include "coordinator/shell/settings.h"
 #include "coordinator/shell/terminal.h"
 #include "coordinator/shell/translate.h"
@@ -105,16 +106,6 @@ s_print_agent (state_t *self, size_t agent)
 /* ---- JSON -------------------------------------------------------------------------------------------------------- */
 
 static json_t *
-s_json_error (const bm_error_t *error)
-{
-    if (error->status == BM_OK)
-        return json_null ();
-    return json_pack ("{s:s, s:i, s:s, s:s}", "name", bm_status_name (error->status), "exit",
-                      bm_status_exit_code (error->status), "text", error->text, "remedy",
-                      error->remedy);
-}
-
-static json_t *
 s_json_instances (const Btsmark__Greeting *greeting)
 {
     json_t *array = json_array ();
@@ -129,7 +120,7 @@ s_json_instances (const Btsmark__Greeting *greeting)
             array, json_pack ("{s:s, s:o, s:o, s:o, s:o}", "name", it->name, "real_name",
                               it->real_name[0] ? json_string (it->real_name) : json_null (),
                               "version", it->version[0] ? json_string (it->version) : json_null (),
-                              "aliases", aliases, "error", s_json_error (&fault)));
+                              "aliases", aliases, "error", bm_report_error_json (&fault)));
     }
     return array;
 }
@@ -153,7 +144,7 @@ s_json_agent (state_t *self, size_t agent)
         greeting ? json_integer ((json_int_t)bm_agents_clock_offset_ms (self->agents, agent))
                  : json_null (),
         "duties", duties, "instances", s_json_instances (greeting), "activities", activities,
-        "error", s_json_error (&error));
+        "error", bm_report_error_json (&error));
 }
 
 /* ---- the command ------------------------------------------------------------------------------------------------- */
@@ -218,8 +209,8 @@ s_agents (const bm_options_t *options)
         for (size_t i = 0; i < count; i++)
             json_array_append_new (agents, s_json_agent (&self, i));
         bm_command_print_json (json_pack ("{s:s, s:o, s:o, s:i}", "group", self.settings->group,
-                                          "agents", agents, "error", s_json_error (&self.error),
-                                          "exit", code));
+                                          "agents", agents, "error",
+                                          bm_report_error_json (&self.error), "exit", code));
     } else {
         for (size_t i = 0; i < count; i++)
             s_print_agent (&self, i);

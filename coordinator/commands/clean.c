@@ -149,16 +149,6 @@ s_json_file (const bm_cleaning_file_t *file)
 }
 
 static json_t *
-s_json_error (const bm_error_t *error)
-{
-    if (error->status == BM_OK)
-        return json_null ();
-    return json_pack ("{s:s, s:i, s:s, s:s}", "name", bm_status_name (error->status), "exit",
-                      bm_status_exit_code (error->status), "text", error->text, "remedy",
-                      error->remedy);
-}
-
-static json_t *
 s_json (const bm_cleaning_t *cleaning, const bm_report_t *report)
 {
     json_t *list = json_array (), *hosts = json_array (), *rows = json_array (),
@@ -189,8 +179,8 @@ s_json (const bm_cleaning_t *cleaning, const bm_report_t *report)
         "stop", s_text (cleaning->stop), "hosts", hosts, "files", list, "history_days",
         cleaning->history_days ? json_integer (cleaning->history_days) : json_null (),
         "mark_log_before", s_text (cleaning->mark_log_before[0] ? cleaning->mark_log_before : NULL),
-        "mark_log", rows, "warnings", warnings, "error", s_json_error (&report->error), "exit",
-        bm_report_exit_code (report));
+        "mark_log", rows, "warnings", warnings, "error", bm_report_error_json (&report->error),
+        "exit", bm_report_exit_code (report));
 }
 
 static int

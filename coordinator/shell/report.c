@@ -177,8 +177,8 @@ s_json_time (int64_t utc_us)
     return utc_us > 0 ? json_string (bm_clock_rfc3339 (utc_us, text)) : json_null ();
 }
 
-static json_t *
-s_json_error (const bm_error_t *error)
+json_t *
+bm_report_error_json (const bm_error_t *error)
 {
     if (error->status == BM_OK)
         return json_null ();
@@ -221,7 +221,7 @@ s_json_database (const bm_report_database_t *it)
         json_string (bm_database_status_name (pending ? BM_DATABASE_UNKNOWN : it->status)));
     json_object_set_new (object, "recorded", json_boolean (it->recorded));
     json_object_set_new (object, "messages", bm_report_messages_json (it->messages));
-    json_object_set_new (object, "error", s_json_error (&it->error));
+    json_object_set_new (object, "error", bm_report_error_json (&it->error));
     return object;
 }
 
@@ -332,7 +332,7 @@ bm_report_json (const bm_report_t *self)
     json_object_set_new (object, "sets", sets);
     json_object_set_new (object, "warnings", s_json_texts (self->warnings, self->warning_count));
     json_object_set_new (object, "notes", s_json_texts (self->notes, self->note_count));
-    json_object_set_new (object, "error", s_json_error (&self->error));
+    json_object_set_new (object, "error", bm_report_error_json (&self->error));
     json_object_set_new (object, "exit", json_integer (bm_report_exit_code (self)));
     return object;
 }

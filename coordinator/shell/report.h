@@ -88,6 +88,8 @@ void bm_report_text (const bm_report_t *self, FILE *to);
 /*  What the in-flight check found as a JSON array, an object for each instance; NULL when it found nothing. */
 json_t *bm_report_in_flight_json (const bm_inflight_t *inflight);
 
+/*  A fault as a JSON object; null when there is none. The caller decrefs. */
+json_t *bm_report_error_json (const bm_error_t *error);
 /*  SQL Server's messages as a JSON array; NULL gives an empty one. */
 json_t *bm_report_messages_json (const bm_sql_messages_t *messages);
 /*  "error: text" and "what to do: remedy", wrapped for a person. */
