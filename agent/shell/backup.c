@@ -254,10 +254,9 @@ s_name_partial (const bm_backup_t *self, bm_sql_t *sql, const s_call_t *call, bm
         const char *file = call->native ? call->native->files[i] : call->file;
         if (bm_files_look (&files, file, &facts, &ignored) != BM_OK || !facts.exists)
             continue;
-        bm_error_remedy (why,
-                         "read SQL Server's messages for the cause; %.250s is the piece of a "
-                         "backup that broke off: delete it",
-                         file);
+        const bm_error_t before = *why;
+        bm_error_remedy (why, "%.90s; %.230s is the piece of a backup that broke off: delete it",
+                         before.remedy, file);
         return;
     }
 }

@@ -311,7 +311,9 @@ s_note (host_t *host, const bm_progress_backup_t *backup)
     running->it.host = host->name;
     running->it.database = running->database;
     running->it.step = running->step;
-    if (backup->percent >= 0 || host->items[host->shown].it.percent < 0)
+    const bm_progress_backup_t *shown = &host->items[host->shown].it;
+    bool idle = strcmp (backup->step, "waiting") == 0 && strcmp (shown->step, "waiting") != 0;
+    if (backup->percent >= 0 || (shown->percent < 0 && !idle))
         host->shown = i;
 }
 
