@@ -201,10 +201,10 @@ s_later (const work_t *self, size_t member, size_t a, size_t b)
 }
 
 static bool
-s_is_full (const work_t *self, size_t member, size_t link)
+s_is_full (const work_t *self, size_t member, size_t link, bool anybodys)
 {
     const bm_link_t *it = s_link (self, member, link);
-    bool ours = !it->foreign || s_without (self, BM_RETENTION_ANY_FULL);
+    bool ours = anybodys || !it->foreign || s_without (self, BM_RETENTION_ANY_FULL);
     return it->kind == BM_LINK_FULL && ours && !it->unreadable && !it->copy_only &&
            !self->in->holdings[member][link].gone && bm_lsn_valid (it->last_lsn) &&
            bm_lsn_valid (it->first_lsn);
@@ -216,17 +216,33 @@ s_same_fork (const bm_link_t *a, const bm_link_t *b)
     return !a->fork || !*a->fork || !b->fork || !*b->fork || bm_names_equal (a->fork, b->fork);
 }
 
+static size_t
+s_newest_full (const work_t *self, size_t member, bool anybodys)
+{
+    size_t newest = NONE;
+    for (size_t i = 0; i < self->in->members[member].link_count; i++)
+        if (s_is_full (self, member, i, anybodys) &&
+            (newest == NONE || s_later (self, member, i, newest)))
+            newest = i;
+    return newest;
+}
+
+/*  Without a full of ours (the catalogue is new, or its backups were lost) the logs stand on somebody else's, or on one that is not
+ *  known: they are needed all the same. */
 static void
 s_keep_chain (work_t *self, size_t member)
 {
     const bm_member_t *it = &self->in->members[member];
     const bm_holding_t *holdings = self->in->holdings[member];
-    size_t newest = NONE;
-    for (size_t i = 0; i < it->link_count; i++)
-        if (s_is_full (self, member, i) && (newest == NONE || s_later (self, member, i, newest)))
-            newest = i;
+    size_t newest = s_newest_full (self, member, false);
     if (newest == NONE)
+        newest = s_newest_full (self, member, true);
+    if (newest == NONE) {
+        for (size_t i = 0; i < it->link_count; i++)
+            if (it->links[i].kind == BM_LINK_LOG)
+                s_keep (self, member, i, s_why (BM_RULE_CHAIN));
         return;
+    }
     s_keep (self, member, newest, s_why (BM_RULE_CHAIN));
     const bm_link_t *full = &it->links[newest];
     for (size_t i = 0; i < it->link_count; i++) {
@@ -249,12 +265,12 @@ s_full_of (const work_t *self, size_t member, size_t link)
     const bm_member_t *it = &self->in->members[member];
     const bm_link_t *log = &it->links[link];
     size_t best = NONE;
-    if (s_is_full (self, member, link))
+    if (s_is_full (self, member, link, false))
         return link;
     if (log->kind == BM_LINK_FULL || !bm_lsn_valid (log->last_lsn))
         return NONE;
     for (size_t i = 0; i < it->link_count; i++)
-        if (s_is_full (self, member, i) && s_same_fork (&it->links[i], log) &&
+        if (s_is_full (self, member, i, false) && s_same_fork (&it->links[i], log) &&
             bm_lsn_compare (it->links[i].last_lsn, log->last_lsn) <= 0 &&
             (best == NONE || bm_lsn_compare (it->links[i].last_lsn, it->links[best].last_lsn) > 0))
             best = i;

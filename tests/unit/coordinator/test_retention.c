@@ -243,6 +243,30 @@ a_full_of_others_is_not_relied_on_when_one_of_ours_serves (void **state)
     bm_retention_destroy (&decided);
 }
 
+/*  A new catalogue takes the fulls of the one before for somebody else's; marks to come stand on them. */
+static void
+logs_since_a_full_of_others_stay_when_there_is_none_of_ours (void **state)
+{
+    (void)state;
+    plain_t plain;
+    s_plain (&plain);
+    plain.in.mark_count--; /* no mark in the newest log yet */
+    for (int at = 0; at < DAYS * PER_DAY; at += PER_DAY)
+        plain.links[at].foreign = true;
+    bm_retention_t *decided = bm_retention_decide (&plain.in);
+    assert_false (decided->fates[0][17].goes);
+    assert_int_equal (decided->fates[0][17].rule, BM_RULE_CHAIN);
+    assert_true (decided->fates[0][14].goes);
+    bm_retention_destroy (&decided);
+    /*  Nor is a log needed less when its full is not known. */
+    for (int at = 0; at < DAYS * PER_DAY; at += PER_DAY)
+        plain.holdings[at].gone = plain.links[at].unreadable = true;
+    plain.in.mark_count = 2;
+    decided = bm_retention_decide (&plain.in);
+    assert_false (decided->fates[0][17].goes);
+    bm_retention_destroy (&decided);
+}
+
 static void
 a_file_with_two_backups_goes_when_both_may (void **state)
 {
@@ -584,6 +608,7 @@ main (void)
         cmocka_unit_test (nothing_goes_when_something_stops_it_or_no_mark_is_known),
         cmocka_unit_test (others_files_and_files_that_are_gone_are_left_alone),
         cmocka_unit_test (a_full_of_others_is_not_relied_on_when_one_of_ours_serves),
+        cmocka_unit_test (logs_since_a_full_of_others_stay_when_there_is_none_of_ours),
         cmocka_unit_test (a_file_with_two_backups_goes_when_both_may),
         cmocka_unit_test (every_rule_has_a_sentence_that_names_what_it_is_about),
         cmocka_unit_test (no_history_loses_a_file_that_the_kept_marks_need),
