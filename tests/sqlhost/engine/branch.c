@@ -48,7 +48,7 @@ typedef struct {
 static s_uow_t
 s_uow (const uint8_t uow[16])
 {
-    s_uow_t printed;
+    s_uow_t printed = {0};
     sh_guid_print (uow, printed.text);
     return printed;
 }
