@@ -17,6 +17,7 @@ struct bm_router {
     bm_route_end_t ends[BM_ROUTE_SIDES];
     char *databases[BM_ROUTE_SIDES]; /* quoted */
     bm_ledger_t *ledger;
+    int pair;              /* whose messages it moves: nLane */
     char prefix[S_PREFIX]; /* of this lane's units of work */
     int64_t next;          /* the last part of the next one */
     char id[BM_MESSAGE_ID_BYTES];
@@ -34,6 +35,7 @@ bm_router_new (const bm_route_end_t ends[BM_ROUTE_SIDES], uint32_t seed, uint16_
         self->databases[side] = bm_names_quote (ends[side].database);
     }
     self->ledger = ledger;
+    self->pair = lane / 2;
     snprintf (self->prefix, sizeof self->prefix, "%08" PRIX32 "-%04X-4000-A000-", seed,
               (unsigned)lane);
     /*  After a restart of the workload no unit of work comes again. */
@@ -91,10 +93,11 @@ bm_router_publish (bm_router_t *self, uint32_t seed, int64_t number, bm_error_t 
 {
     char id[BM_MESSAGE_ID_BYTES];
     const char *source = self->databases[BM_ROUTE_SOURCE];
-    return s_run (self, BM_ROUTE_SOURCE,
-                  bm_format ("INSERT INTO %s.dbo.RoutedMessages (uidMessageID) VALUES ('%s')",
-                             source, bm_message_id (seed, number, id)),
-                  NULL, error);
+    return s_run (
+        self, BM_ROUTE_SOURCE,
+        bm_format ("INSERT INTO %s.dbo.RoutedMessages (uidMessageID, nLane) VALUES ('%s', %d)",
+                   source, bm_message_id (seed, number, id), self->pair),
+        NULL, error);
 }
 
 bm_status_t
@@ -103,12 +106,12 @@ bm_router_read (bm_router_t *self, bool *found, bm_error_t *error)
     bm_sql_result_t *result = NULL;
     *found = false;
     /*  What another lane is just bringing here is not waited for. */
-    bm_status_t status =
-        s_run (self, BM_ROUTE_SOURCE,
-               bm_format ("SELECT TOP (1) CONVERT (nvarchar(36), uidMessageID) AS id FROM "
-                          "%s.dbo.RoutedMessages WITH (READPAST) ORDER BY dtTimeStamp, nHop",
-                          self->databases[BM_ROUTE_SOURCE]),
-               &result, error);
+    bm_status_t status = s_run (
+        self, BM_ROUTE_SOURCE,
+        bm_format ("SELECT TOP (1) CONVERT (nvarchar(36), uidMessageID) AS id FROM "
+                   "%s.dbo.RoutedMessages WITH (READPAST) WHERE nLane = %d ORDER BY dtTimeStamp",
+                   self->databases[BM_ROUTE_SOURCE], self->pair),
+        &result, error);
     const char *id = status ? NULL : bm_sql_result_text (result, 0, 0, "id");
     if (id) {
         snprintf (self->id, sizeof self->id, "%s", id);
@@ -136,9 +139,10 @@ bm_router_move (bm_router_t *self, bm_error_t *error)
     if (status)
         return status;
     return s_run (self, BM_ROUTE_DESTINATION,
-                  bm_format ("%s '%s'; INSERT INTO %s.dbo.RoutedMessages (uidMessageID, nHop) "
-                             "VALUES ('%s', 1)",
-                             begin, self->uow, self->databases[BM_ROUTE_DESTINATION], self->id),
+                  bm_format ("%s '%s'; INSERT INTO %s.dbo.RoutedMessages (uidMessageID, nLane) "
+                             "VALUES ('%s', %d)",
+                             begin, self->uow, self->databases[BM_ROUTE_DESTINATION], self->id,
+                             self->pair),
                   NULL, error);
 }
 

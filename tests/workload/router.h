@@ -24,7 +24,8 @@ typedef struct bm_route_end {
     const char *database;
 } bm_route_end_t;
 
-/*  `lane` tells routers of one workload apart: each recovers its own transactions. Borrows the ledger (may be NULL: then
+/*  `lane` tells routers of one workload apart: each recovers its own transactions. Lanes 2n and 2n + 1 move the same
+ *  messages, to and fro. Borrows the ledger (may be NULL: then
  *  nothing is noted) and the strings of the ends. */
 bm_router_t *bm_router_new (const bm_route_end_t ends[BM_ROUTE_SIDES], uint32_t seed, uint16_t lane,
                             bm_ledger_t *ledger);

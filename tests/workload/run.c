@@ -17,7 +17,8 @@
 #define S_AGAIN_MS 500 /* after a failure */
 #define S_TRIES    40  /* to end what is prepared, when the work ends */
 #define S_ROUTED   20  /* messages that each lane has to route */
-#define S_LANES    2   /* one to and one fro */
+#define S_PAIRED   2   /* lanes of a pair: one to and one fro */
+#define S_PAIR     60  /* branch events a second that a pair of lanes is good for */
 #define S_EVENTS   4   /* of the branches of one routed message: two are prepared, two committed */
 
 typedef struct s_worker s_worker_t;
@@ -191,6 +192,12 @@ s_publish_routed (s_worker_t *self, bm_error_t *error)
     return bm_ledger_acknowledge (run->options.ledger, number, error);
 }
 
+static int64_t
+s_pairs (const bm_work_run_t *run)
+{
+    return 1 + (run->options.route_rate - 1) / S_PAIR;
+}
+
 /*  Routed messages go to and fro for ever: a run with an end ends a lane when nothing else is published any more. */
 static bm_status_t
 s_route (s_worker_t *self, bool *idle, bm_error_t *error)
@@ -202,7 +209,7 @@ s_route (s_worker_t *self, bool *idle, bm_error_t *error)
     if (self->routed < S_ROUTED)
         return s_publish_routed (self, error);
     bool found;
-    s_keep_pace (self, 1000 * S_LANES * S_EVENTS / options->route_rate);
+    s_keep_pace (self, 1000 * S_PAIRED * s_pairs (self->run) * S_EVENTS / options->route_rate);
     return bm_router_step (self->router, &found, error);
 }
 
@@ -380,12 +387,13 @@ s_add_all (bm_work_run_t *self)
                (s_worker_t){.step = s_publish, .what = "orders", .orders = &group->orders[i]});
     s_worker_t lane = {.step = s_route, .what = "router"};
     if (self->options.route_rate > 0 && bm_work_group_route (group, &lane.from, &lane.to)) {
-        s_add (self, lane);
-        const bm_work_place_t *to = lane.to;
-        lane.to = lane.from;
-        lane.from = to;
-        lane.lane = 1;
-        s_add (self, lane);
+        for (int64_t i = 0; i < S_PAIRED * s_pairs (self); i++) {
+            s_add (self, lane);
+            const bm_work_place_t *to = lane.to;
+            lane.to = lane.from;
+            lane.from = to;
+            lane.lane++;
+        }
     }
 }
 

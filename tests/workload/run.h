@@ -1,6 +1,6 @@
 /*  tests/workload/run.h
  *  The workload at work: a thread for each MessageBox and each place of orders that publishes, one for each pair of MessageBox
- *  and tracking database that moves events, one for each MessageBox that copies bodies, and two that route messages to and fro
+ *  and tracking database that moves events, one for each MessageBox that copies bodies, and pairs that route messages to and fro
  *  between two instances by distributed transaction. A connection that is lost is opened
  *  again, and the work goes on where the databases say it stands.
  */

@@ -4,7 +4,7 @@
 
 CREATE TABLE dbo.RoutedMessages (
     uidMessageID uniqueidentifier NOT NULL PRIMARY KEY,
-    nHop int NOT NULL DEFAULT 0,
+    nLane int NOT NULL DEFAULT 0, -- the routers that move it
     dtTimeStamp datetime NOT NULL DEFAULT GETUTCDATE()
 )
 GO
