@@ -19,7 +19,7 @@ s_expect (bm_claims_t *claims, const char *instance, uint64_t run, const char *f
           const char *name, const char *rival)
 {
     char *got = s_take (claims, instance, run, folder, name);
-    if ((got == NULL) != (rival == NULL) || (got && strcmp (got, rival) != 0))
+    if (got && rival ? strcmp (got, rival) != 0 : got || rival)
         fail_msg ("%s: %s", instance, got ? got : "no rival");
     free (got);
 }
