@@ -44,7 +44,7 @@ static void
 s_stall (bm_cluster_t *cluster, const char *off)
 {
     for (size_t i = 0; i < bm_cluster_hosts (cluster); i++)
-        bm_cluster_fault (cluster, i, "stall_off", off);
+        bm_cluster_fault (cluster, i, "mark_stall_off", off);
 }
 
 /*  The most resident memory of an agent that has done nothing yet: it is started anew for this. */

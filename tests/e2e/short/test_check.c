@@ -364,7 +364,7 @@ status_fits_a_screen_and_says_what_is_waited_for (void **state)
     bm_process_wait_text (run, "\"server\":\"SQL02\"", 30000);
     bm_process_wait_text (run, "backup_progress", 30000);
     assert_int_equal (bm_cluster_btsmark (cluster, &ran, "status", NULL), 0);
-    if (!strstr (ran.out, "running   log, for") ||
+    if (!strstr (ran.out, "running   btsmark log, for") ||
         !strstr (ran.out, "waiting for SQL02: log backup of"))
         fail_msg ("status does not say what is waited for:\n%s", ran.out);
     size_t lines = 0, widest = 0;
