@@ -10,11 +10,14 @@
 static void
 s_usage (FILE *to)
 {
-    fputs ("Usage: btsmark-bench [--quick] [--part sets|rounds|agents] [--out FILE]\n"
+    fputs ("Usage: btsmark-bench [--quick] [--part sets|rounds|agents] [--seconds N] [--rounds N] "
+           "[--out FILE]\n"
            "Measures btsmark on stand-ins for SQL Server, side by side in one run, and prints a "
            "table.\n\n"
            "  --quick       small samples: to see that it works, not to quote\n"
            "  --part NAME   only this part\n"
+           "  --seconds N   what a full of one host takes on its limited disk (20)\n"
+           "  --rounds N    rounds whose window and fence are measured (200)\n"
            "  --out FILE    also writes the figures as JSON\n"
            "BTSMARK_BUILD (the build folder) and BTSMARK_SOURCE must be set; tests/bench/run.sh "
            "does that.\n",
@@ -58,6 +61,8 @@ main (int argc, char **argv)
     static const struct option long_options[] = {{"quick", no_argument, NULL, 'q'},
                                                  {"part", required_argument, NULL, 'p'},
                                                  {"out", required_argument, NULL, 'o'},
+                                                 {"seconds", required_argument, NULL, 's'},
+                                                 {"rounds", required_argument, NULL, 'r'},
                                                  {"help", no_argument, NULL, 'h'},
                                                  {0}};
     bm_bench_options_t options = {.host_seconds = 20, .rounds = 200, .crowd_rounds = 5};
@@ -70,6 +75,12 @@ main (int argc, char **argv)
             case 'p':
                 part = optarg;
                 break;
+            case 's':
+                options.host_seconds = strtod (optarg, NULL);
+                break;
+            case 'r':
+                options.rounds = strtoul (optarg, NULL, 10);
+                break;
             case 'o':
                 out = optarg;
                 break;
@@ -77,6 +88,10 @@ main (int argc, char **argv)
                 s_usage (option == 'h' ? stdout : stderr);
                 return option == 'h' ? 0 : 2;
         }
+    if (!(options.host_seconds > 0) || options.rounds == 0) {
+        s_usage (stderr);
+        return 2;
+    }
     json_t *report = s_measure (&options, part);
     int rc = out && json_dump_file (report, out, JSON_INDENT (2)) != 0;
     if (rc)
