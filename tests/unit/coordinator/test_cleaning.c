@@ -101,8 +101,18 @@ s_delete (disk_t *disk, const Btsmark__DeleteFiles *order, parts_t *parts,
     answer->files_deleted = &parts->deleted;
 }
 
+/*  The disks belong to the agents' threads while a cleaning runs, and to the test before and after it. */
+static pthread_mutex_t s_disks = PTHREAD_MUTEX_INITIALIZER;
+
+static void
+s_hand_over (void)
+{
+    pthread_mutex_lock (&s_disks);
+    pthread_mutex_unlock (&s_disks);
+}
+
 static int
-s_script (fake_agent_t *self, const Btsmark__Envelope *order, Btsmark__Envelope *answer)
+s_serve_order (fake_agent_t *self, const Btsmark__Envelope *order, Btsmark__Envelope *answer)
 {
     static _Thread_local parts_t parts;
     disk_t *disk = self->argument;
@@ -127,6 +137,15 @@ s_script (fake_agent_t *self, const Btsmark__Envelope *order, Btsmark__Envelope 
         answer->marks_trimmed = &parts.trimmed;
     }
     return 1;
+}
+
+static int
+s_script (fake_agent_t *self, const Btsmark__Envelope *order, Btsmark__Envelope *answer)
+{
+    pthread_mutex_lock (&s_disks);
+    int times = s_serve_order (self, order, answer);
+    pthread_mutex_unlock (&s_disks);
+    return times;
 }
 
 /* ---- the history: two periods, each a full set and a log set with a mark ------------------------------------------ */
@@ -261,7 +280,9 @@ static void
 s_clean (fixture_t *fixture, bool dry_run)
 {
     bm_cleaning_clear (&fixture->cleaning);
+    s_hand_over ();
     bm_cleaning_run (&fixture->group.work, dry_run, &fixture->cleaning);
+    s_hand_over ();
 }
 
 static size_t
