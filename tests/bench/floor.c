@@ -12,7 +12,7 @@
 /*  One host: a thread with a socket and, if wanted, a session whose marked transaction is open. */
 typedef struct s_host {
     void *context;
-    char address[64], key[41];
+    char address[64], key[41], ready[32]; /* where it reports to */
     bm_sql_t *sql;
     pthread_t thread;
 } s_host_t;
@@ -59,7 +59,7 @@ s_serve (void *argument)
     zmq_setsockopt (socket, ZMQ_CURVE_SECRETKEY, secret_key, 41);
     s_must (zmq_bind (socket, "tcp://127.0.0.1:*") == 0, "a port could not be bound");
     void *ready = zmq_socket (self->context, ZMQ_PAIR);
-    zmq_connect (ready, "inproc://ready");
+    zmq_connect (ready, self->ready);
     char address[64];
     size_t size = sizeof address;
     zmq_getsockopt (socket, ZMQ_LAST_ENDPOINT, address, &size);
@@ -92,7 +92,8 @@ s_start_host (s_floor_t *self, bm_cluster_t *cluster, size_t i)
 {
     s_host_t *host = &self->hosts[i];
     void *ready = zmq_socket (self->context, ZMQ_PAIR);
-    s_must (zmq_bind (ready, "inproc://ready") == 0, "the hosts cannot report");
+    snprintf (host->ready, sizeof host->ready, "inproc://ready-%zu", i);
+    s_must (zmq_bind (ready, host->ready) == 0, "the hosts cannot report");
     host->context = self->context;
     bm_cluster_exec (cluster, i, "IF DB_ID(N'BenchFloor') IS NULL CREATE DATABASE [BenchFloor]");
     host->sql = bm_cluster_sql (cluster, i, "BenchFloor");
