@@ -12,7 +12,7 @@
 /*  One host: a thread with a socket and, if wanted, a session whose marked transaction is open. */
 typedef struct s_host {
     void *context;
-    char address[64], key[41], ready[32]; /* where it reports to */
+    char address[64], key[41], ready[48]; /* where it reports to */
     bm_sql_t *sql;
     pthread_t thread;
 } s_host_t;
